@@ -1,0 +1,1 @@
+"""Reads notes, embeds them and publishes generations of the index. Knows nothing of the bot."""

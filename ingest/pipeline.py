@@ -1,0 +1,217 @@
+"""From folders of notes to a published generation: read, check, embed what changed, build, swap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ingest import index, lint
+from ingest.cache import text_key
+from ingest.chunking import chunk_note, embedded_text, section_id
+from ingest.embedding import Embedder, open_embedder
+from ingest.encoding import Encoding
+from ingest.errors import CorpusError, IndexMissingError, Problem
+from ingest.folder_store import FolderStore
+from ingest.generations import (
+    KEPT,
+    GenerationStore,
+    GenerationWriter,
+    Manifest,
+    content_key,
+    generation_id,
+)
+from ingest.index import Records
+from ingest.notes import Corpus, read_corpus, sources_of
+from ingest.progress import Progress, Silent
+from ingest.server_store import ServerStore
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """Everything an ingest needs to know. `corpora` maps namespaces to folders; "" is our own."""
+
+    corpora: dict[str, Path]
+    index_dir: Path
+    cache_dir: Path
+    embedding_model: str = "default"
+    chroma_url: str | None = None
+    rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What an ingest did. `counts` by collection; `embedded` and `reused` count texts."""
+
+    generation: str
+    changed: bool
+    counts: dict[str, int]
+    embedded: int
+    reused: int
+    computed_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found."""
+
+    notes: int
+    sections: int
+    sources: int
+    problems: tuple[Problem, ...]
+
+
+def open_store(index_dir: Path, chroma_url: str | None = None) -> GenerationStore:
+    """Return where generations live: the folder, or the Chroma server."""
+    return ServerStore(chroma_url) if chroma_url else FolderStore(index_dir)
+
+
+def check(
+    options: IngestOptions, progress: Progress | None = None, embedder: Embedder | None = None
+) -> CheckReport:
+    """Check the notes without building anything; only the cache of vectors is written."""
+    progress = progress or Silent()
+    embedder = embedder or open_embedder(options.embedding_model, options.cache_dir)
+    corpora = _read_corpora(options.corpora)
+    problems = lint.lint(corpora, embedder.count_tokens, embedder.fingerprint.window)
+    if not problems:
+        with Encoding(embedder, options.cache_dir, progress) as encoding:
+            problems = _near_duplicates(corpora, encoding)
+    return CheckReport(
+        notes=sum(len(corpus.notes) for corpus in corpora),
+        sections=sum(len(note.sections) for corpus in corpora for note in corpus.notes),
+        sources=sum(len(corpus.sources) for corpus in corpora),
+        problems=tuple(problems),
+    )
+
+
+def ingest(
+    options: IngestOptions, progress: Progress | None = None, embedder: Embedder | None = None
+) -> IngestReport:
+    """Build a generation of the notes and publish it, or find that it is already there.
+
+    Raises `CorpusError` with every fault of the notes, and then nothing is written.
+    """
+    progress = progress or Silent()
+    embedder = embedder or open_embedder(options.embedding_model, options.cache_dir)
+    progress.stage("Reading notes")
+    corpora = _read_corpora(options.corpora)
+    content = _content_of(corpora, embedder)
+    store = open_store(options.index_dir, options.chroma_url)
+    with store.writer() as writer:
+        same = next((m for m in reversed(store.manifests()) if m.content == content), None)
+        if same and not options.rebuild:
+            # It was built from these very notes, and they were checked then.
+            changed = store.current() != same.id
+            if changed:
+                writer.point_to(same.id)
+            return IngestReport(same.id, changed, same.counts, 0, sum(same.counts.values()), "")
+        if problems := lint.lint(corpora, embedder.count_tokens, embedder.fingerprint.window):
+            raise CorpusError(problems)
+        with Encoding(embedder, options.cache_dir, progress) as encoding:
+            if problems := _near_duplicates(corpora, encoding):
+                raise CorpusError(problems)
+            records = _records(corpora, embedder)
+            namespaces = [corpus.namespace or index.OWN_NAMESPACE for corpus in corpora]
+            return publish(records, namespaces, content, writer, encoding, progress)
+
+
+def rollback(options: IngestOptions) -> Manifest:
+    """Point to the generation before the one that serves, and return it."""
+    store = open_store(options.index_dir, options.chroma_url)
+    with store.writer() as writer:
+        current = store.current()
+        older = [m for m in store.manifests() if current is not None and m.id < current]
+        if not older:
+            raise IndexMissingError(f"{store.place} older than the one that serves")
+        writer.point_to(older[-1].id)
+        return older[-1]
+
+
+def publish(
+    records: dict[str, Records],
+    namespaces: list[str],
+    content: str,
+    writer: GenerationWriter,
+    encoding: Encoding,
+    progress: Progress,
+) -> IngestReport:
+    """Embed the records, write them as a generation, check it and point to it."""
+    now = datetime.now(UTC)
+    generation = generation_id(now, content)
+    # Sections only rank; what decides whether to answer is always computed in float32.
+    encoding.prepare(records[index.SECTIONS].embedded, fast=True)
+    others = [name for name in index.COLLECTIONS if name != index.SECTIONS]
+    encoding.prepare([text for name in others for text in records[name].embedded])
+    counts = {name: len(records[name].ids) for name in index.COLLECTIONS}
+    progress.stage("Building the index", 2 * sum(counts.values()))
+    with writer.build(generation) as client:
+        for name in index.COLLECTIONS:
+            vectors = encoding.vectors(records[name].embedded)
+            index.write_collection(client, generation, name, records[name], vectors)
+            progress.advance(counts[name])
+    with writer.verify(generation) as client:
+        for name in index.COLLECTIONS:
+            index.probe_collection(client, generation, name, records[name].ids)
+            progress.advance(counts[name])
+    manifest = Manifest(
+        id=generation,
+        created=now.isoformat(timespec="seconds"),
+        format=index.FORMAT,
+        content=content,
+        fingerprint=encoding.fingerprint,
+        computed_in=encoding.computed_in,
+        counts=counts,
+        namespaces=namespaces,
+    )
+    writer.publish(manifest)
+    writer.prune(KEPT)
+    return IngestReport(
+        generation, True, counts, encoding.embedded, encoding.reused, encoding.computed_in
+    )
+
+
+def _read_corpora(corpora: dict[str, Path]) -> list[Corpus]:
+    for namespace, root in corpora.items():
+        if not root.is_dir():
+            shown = f"{namespace}={root}" if namespace else str(root)
+            raise CorpusError([Problem(shown, 1, "is not a folder")])
+    return [read_corpus(root, namespace) for namespace, root in corpora.items()]
+
+
+def _records(corpora: Sequence[Corpus], embedder: Embedder) -> dict[str, Records]:
+    records = index.empty_records()
+    window = embedder.fingerprint.window
+    for corpus in corpora:
+        for note in corpus.notes:
+            chunks = chunk_note(note, embedder.count_tokens, window)
+            index.add_note(records, note, chunks, sources_of(note, corpus.sources))
+    return records
+
+
+def _content_of(corpora: Sequence[Corpus], embedder: Embedder) -> str:
+    notes = [
+        (note.id, note.path, text_key(note.text)) for corpus in corpora for note in corpus.notes
+    ]
+    sources = [
+        (corpus.namespace, key, source.model_dump_json())
+        for corpus in corpora
+        for key, source in sorted(corpus.sources.items())
+    ]
+    # A faulty corpus never equals one that was published.
+    faults = [str(problem) for corpus in corpora for problem in corpus.problems]
+    return content_key(index.FORMAT, embedder.fingerprint.to_dict(), notes, sources, faults)
+
+
+def _near_duplicates(corpora: Sequence[Corpus], encoding: Encoding) -> list[Problem]:
+    texts = {
+        section_id(note.id, section): embedded_text(note.meta.title, section)
+        for corpus in corpora
+        if not corpus.namespace
+        for note in corpus.notes
+        for section in note.sections
+    }
+    encoding.prepare(list(texts.values()), fast=True)
+    vectors = encoding.vectors(list(texts.values()))
+    return lint.near_duplicates(corpora, dict(zip(texts, vectors, strict=True)))

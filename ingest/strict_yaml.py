@@ -1,0 +1,62 @@
+"""YAML that people write by hand: no aliases, no repeated keys, and a line for every fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class StrictYamlError(ValueError):
+    """The text is not the YAML that is allowed here."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+        self.message = message
+
+
+def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the mapping in `text` and the line of each of its keys.
+
+    Lines are counted from `first_line`. Aliases and anchors are refused: a few of them expand to
+    gigabytes, and nobody needs them in a note.
+    """
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            # Scalars, sequences and mappings carry their anchor; an alias event is only an anchor.
+            if getattr(event, "anchor", None):
+                raise StrictYamlError(
+                    first_line + event.start_mark.line, "YAML anchors and aliases are not allowed"
+                )
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise StrictYamlError(first_line, "must be a YAML mapping (key: value)")
+        _refuse_repeated_keys(node, first_line)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = first_line + (mark.line if mark else 0)
+        raise StrictYamlError(line, f"is not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, StrictYamlError):
+            raise
+        raise StrictYamlError(first_line, f"is not valid YAML: {error}") from None
+    lines = {str(key.value): first_line + key.start_mark.line for key, _ in node.value}
+    return {str(key): value for key, value in data.items()}, lines
+
+
+def _refuse_repeated_keys(node: yaml.Node, first_line: int) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise StrictYamlError(
+                    first_line + key.start_mark.line, f"the key '{name}' stands twice"
+                )
+            seen.add(name)
+            _refuse_repeated_keys(value, first_line)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(item, first_line)
