@@ -16,7 +16,7 @@ import numpy as np
 from ingest.chunking import Chunk
 from ingest.embedding import Vectors
 from ingest.errors import IndexDamagedError
-from ingest.notes import Note
+from ingest.notes import Note, cited_keys
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -86,6 +86,7 @@ class SentenceRecord:
     lines: tuple[int, int]
     quote: str
     vector: Vectors
+    sources: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +144,12 @@ def add_note(
         note.id, f"{meta.title}. {meta.summary}", note.text, {"head": json.dumps(head)}
     )
     for chunk in chunks:
-        _add_chunk(records, note, chunk, namespace)
+        _add_chunk(records, note, chunk, namespace, sources)
 
 
-def _add_chunk(records: dict[str, Records], note: Note, chunk: Chunk, namespace: str) -> None:
+def _add_chunk(
+    records: dict[str, Records], note: Note, chunk: Chunk, namespace: str, sources: dict[str, Any]
+) -> None:
     meta = note.meta
     common: dict[str, Any] = {
         "note": note.id,
@@ -177,6 +180,8 @@ def _add_chunk(records: dict[str, Records], note: Note, chunk: Chunk, namespace:
             "first_line": note.line_of(sentence.offset),
             "last_line": note.line_of(sentence.offset + len(sentence.quote)),
         }
+        if cited := [sources[key] for key in cited_keys(sentence.quote) if key in sources]:
+            metadata["sources"] = json.dumps(cited)
         records[SENTENCES].add(
             sentence_id(chunk.id, number), sentence.text, sentence.quote, metadata
         )
@@ -291,6 +296,7 @@ class Index:
                 lines=(int(metadata["first_line"]), int(metadata["last_line"])),
                 quote=str(document),
                 vector=np.asarray(vector, dtype=np.float32),
+                sources=tuple(json.loads(str(metadata.get("sources", "[]")))),
             )
             for key, document, metadata, vector in zip(found["ids"], *columns, strict=True)
         }

@@ -1,0 +1,1 @@
+"""Making an answer out of evidence."""

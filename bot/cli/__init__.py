@@ -1,0 +1,1 @@
+"""The command `viva`: one module a group of commands."""

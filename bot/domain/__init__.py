@@ -1,0 +1,1 @@
+"""What Viva is about, without I/O: standard library only."""

@@ -1,0 +1,1 @@
+"""Viva over HTTP."""

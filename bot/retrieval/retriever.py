@@ -1,0 +1,155 @@
+"""The one entry to the notes: search for sections, and evidence for a question."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bot.domain.evidence import Evidence, Filters, Hit, Passage, Section, Signals, Source, Vector
+from bot.domain.ports import QueryEncoder
+from bot.errors import NoteNotFoundError
+from bot.retrieval.fusion import POOL, FusionWeights, fuse
+from bot.retrieval.shelf import Shelf, Volume
+from ingest.index import QUESTIONS, SECTIONS, Match, SentenceRecord, where_clause
+from ingest.notes import plain_text
+
+READ_SECTIONS = 8
+"""Sections whose sentences are evidence for an answer."""
+
+COVERING_SECTIONS = 3
+"""Best sections in which the question's terms are looked for."""
+
+_ASKED = 40
+_RELATED = 8
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteView:
+    """A note as it is served: its head and its verbatim Markdown."""
+
+    head: dict[str, Any]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    hits: list[Hit]
+    asked: list[Match]
+    nearest_section: float
+
+
+class Retriever:
+    """Searches the generation that serves. Chroma and BM25 run in a thread, off the event loop."""
+
+    def __init__(
+        self, shelf: Shelf, encoder: QueryEncoder, weights: FusionWeights | None = None
+    ) -> None:
+        self._shelf = shelf
+        self._encoder = encoder
+        self._weights = weights or FusionWeights()
+
+    async def search(self, query: str, k: int = 10, filters: Filters = NO_FILTERS) -> list[Hit]:
+        """Return at most `k` sections that the filters allow, best first."""
+        vector = await self._encoder.encode(query)
+        async with self._shelf.volume() as volume:
+            ranked = await asyncio.to_thread(self._rank, volume, query, vector, filters)
+        return ranked.hits[:k]
+
+    async def evidence(self, question: str, filters: Filters = NO_FILTERS) -> Evidence:
+        """Return what the notes hold on one question, all from the same generation."""
+        vector = await self._encoder.encode(question)
+        async with self._shelf.volume() as volume:
+            return await asyncio.to_thread(self._evidence, volume, question, vector, filters)
+
+    async def note(self, note_id: str) -> NoteView:
+        """Return a note. Raises `NoteNotFoundError`."""
+        async with self._shelf.volume() as volume:
+            found = await asyncio.to_thread(volume.index.note, note_id)
+        if found is None:
+            raise NoteNotFoundError(f"There is no note {note_id!r}.")
+        return NoteView(found.head, found.text)
+
+    def _rank(self, volume: Volume, query: str, vector: Vector, filters: Filters) -> _Ranked:
+        where = where_clause(
+            kind=filters.kinds,
+            phases=filters.phases,
+            level=filters.levels,
+            namespace=filters.namespaces,
+        )
+        allowed = volume.allowed(filters)
+        near = volume.index.nearest(SECTIONS, vector, POOL, where)
+        dense = {match.id: match.cosine for match in near}
+        asked = volume.index.nearest(QUESTIONS, vector, _ASKED, where)
+        for match in asked:
+            # A question that the section answers stands for the section.
+            section = str(match.metadata["section"])
+            dense[section] = max(dense.get(section, -1.0), match.cosine)
+        fused = fuse(
+            dense,
+            volume.lexical.words(query, POOL, allowed),
+            volume.lexical.fragments(query, POOL, allowed),
+            self._weights,
+        )
+        hits = [
+            Hit(rank, volume.sections[key], score, dense.get(key, 0.0))
+            for rank, (key, score) in enumerate(fused, 1)
+        ]
+        return _Ranked(hits, asked, near[0].cosine if near else 0.0)
+
+    def _evidence(
+        self, volume: Volume, question: str, vector: Vector, filters: Filters
+    ) -> Evidence:
+        ranked = self._rank(volume, question, vector, filters)
+        hits = ranked.hits[:READ_SECTIONS]
+        sentences = volume.index.sentences([volume.records[hit.section.id] for hit in hits])
+        query = np.asarray(vector, dtype=np.float32)
+        passages = tuple(_passage(volume.sections[s.section], s, query) for s in sentences)
+        covered, missing = volume.lexical.coverage(
+            question, [hit.section.id for hit in hits[:COVERING_SECTIONS]]
+        )
+        signals = Signals(
+            asked=_rounded(max((match.cosine for match in ranked.asked), default=0.0)),
+            sentence=_rounded(max((passage.cosine for passage in passages), default=0.0)),
+            section=_rounded(ranked.nearest_section),
+            covered=_rounded(covered),
+        )
+        return Evidence(
+            question=question,
+            generation=volume.manifest.id,
+            hits=tuple(hits),
+            passages=passages,
+            signals=signals,
+            missing=missing,
+            related=_related(ranked.asked),
+        )
+
+
+def _passage(section: Section, sentence: SentenceRecord, query: np.ndarray[Any, Any]) -> Passage:
+    return Passage(
+        section=section,
+        number=sentence.number,
+        paragraph=sentence.paragraph,
+        quote=sentence.quote,
+        text=plain_text(sentence.quote),
+        lines=sentence.lines,
+        cosine=_rounded(float(sentence.vector @ query)),
+        sources=tuple(Source(**source) for source in sentence.sources),
+    )
+
+
+def _related(asked: list[Match]) -> tuple[str, ...]:
+    """Return the nearest questions, one a section: two of one section ask for the same text."""
+    by_section: dict[str, str] = {}
+    for match in asked:
+        by_section.setdefault(str(match.metadata["section"]), match.document)
+    return tuple(by_section.values())[:_RELATED]
+
+
+def _rounded(value: float) -> float:
+    """Round to 0.01: batch-mates and processors move a cosine in the third decimal at most."""
+    return round(value, 2)

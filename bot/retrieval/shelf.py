@@ -1,0 +1,167 @@
+"""The generation that serves: opened, watched and exchanged while questions are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.domain.evidence import Filters, Section
+from bot.errors import NotReadyError
+from bot.retrieval.lexical import LexicalIndex
+from ingest.embedding import Fingerprint
+from ingest.errors import IngestError
+from ingest.generations import GenerationStore, Manifest, OpenGeneration
+from ingest.index import Index, SectionRecord
+from ingest.notes import plain_text
+
+logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.5
+"""How often the pointer is read: a new generation is served within two seconds of the swap."""
+
+
+class Volume:
+    """One opened generation: its vectors, its lexical index, and its sections by id."""
+
+    def __init__(self, opened: OpenGeneration) -> None:
+        self.manifest: Manifest = opened.manifest
+        self.index = Index(opened.client, opened.manifest.id)
+        self.records = {record.id: record for record in self.index.sections()}
+        self.sections = {key: _section(record) for key, record in self.records.items()}
+        asked: dict[str, list[str]] = {}
+        for question, section in self.index.questions():
+            asked.setdefault(section, []).append(question)
+        texts = (
+            "\n".join((s.title, s.heading, s.text, *asked.get(s.id, ())))
+            for s in self.sections.values()
+        )
+        self.lexical = LexicalIndex(list(self.sections), list(texts))
+        self._opened = opened
+        self.readers = 0
+        self.retired = False
+
+    def allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
+        """Return which sections the filters let through, in the order of `sections`; None for all."""
+        if filters == Filters():
+            return None
+        return np.array([filters.allow(section) for section in self.sections.values()], dtype=bool)
+
+    def close(self) -> None:
+        """Give back the generation's files or connection."""
+        self._opened.close()
+
+
+class Shelf:
+    """Holds the volume that serves. A volume is closed when its last reader has left."""
+
+    def __init__(self, store: GenerationStore) -> None:
+        self._store = store
+        self._fingerprint: Fingerprint | None = None
+        self._volume: Volume | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._refused: str | None = None
+        self.fault: IngestError | None = None
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of the generation that serves."""
+        return self._volume.manifest if self._volume else None
+
+    async def start(self, fingerprint: Fingerprint, *, watch: bool = True) -> None:
+        """Open the current generation, if there is one, and watch for the next."""
+        self._fingerprint = fingerprint
+        await self.refresh()
+        if watch:
+            self._watcher = asyncio.create_task(self._watch(), name="viva-shelf")
+
+    async def close(self) -> None:
+        """Stop watching and close the volume."""
+        if self._watcher:
+            self._watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watcher
+        if self._volume:
+            await asyncio.to_thread(self._volume.close)
+            self._volume = None
+
+    @asynccontextmanager
+    async def volume(self) -> AsyncIterator[Volume]:
+        """Lend the volume that serves; it stays open until the reader leaves."""
+        volume = self._volume
+        if volume is None:
+            if self.fault:
+                raise NotReadyError(str(self.fault))
+            raise NotReadyError("Viva is still opening its index.", retry_after=2)
+        volume.readers += 1
+        try:
+            yield volume
+        finally:
+            volume.readers -= 1
+            await self._close_if_done(volume)
+
+    async def refresh(self) -> None:
+        """Open the generation pointed to, if it is not the one that serves."""
+        try:
+            await self._follow_pointer()
+            self.fault = None if self._volume else self.fault
+        except IngestError as error:
+            # The volume that serves goes on; without one, readiness says why.
+            if str(error) != self._refused:
+                logger.warning("The index cannot be opened: %s", error)
+            self._refused, self.fault = str(error), error
+
+    async def _follow_pointer(self) -> None:
+        from ingest.errors import IndexMissingError
+
+        wanted = await asyncio.to_thread(self._store.current)
+        if wanted is None:
+            raise IndexMissingError(self._store.place)
+        if self._volume and self._volume.manifest.id == wanted:
+            return
+        volume = await asyncio.to_thread(self._open, wanted)
+        previous, self._volume = self._volume, volume
+        self._refused = None
+        logger.info("Serving generation %s", wanted)
+        if previous:
+            previous.retired = True
+            await self._close_if_done(previous)
+
+    def _open(self, generation: str) -> Volume:
+        opened = self._store.open(generation)
+        try:
+            assert self._fingerprint is not None, "start() comes first"
+            opened.manifest.require_embedder(self._fingerprint)
+            return Volume(opened)
+        except BaseException:
+            opened.close()
+            raise
+
+    async def _close_if_done(self, volume: Volume) -> None:
+        if volume.retired and not volume.readers:
+            await asyncio.to_thread(volume.close)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            await self.refresh()
+
+
+def _section(record: SectionRecord) -> Section:
+    return Section(
+        id=record.id,
+        note=record.note,
+        title=record.title,
+        heading=record.heading,
+        path=record.path,
+        lines=record.lines,
+        text=plain_text(record.text),
+        kind=record.kind,
+        level=record.level,
+        phases=record.phases,
+        namespace=record.namespace,
+    )

@@ -1,0 +1,155 @@
+"""Answering a question: evidence, the gate's decision, checked sentences, the whole answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from bot.agent import answerer
+from bot.domain import questions
+from bot.domain.answers import Answer, CitedSentence, Timings, render
+from bot.domain.evidence import Outcome, Section, Verdict
+from bot.domain.ids import uuid7
+from bot.domain.ports import Searcher
+from bot.errors import ModelUnavailableError, QuestionError
+from bot.retrieval.gate import decide
+
+NOT_COVERED = "The notes do not cover this question."
+MAX_PARTS = 4
+_SUGGESTIONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Consulted:
+    """The sections that were read for an answer, before any sentence is sent."""
+
+    sections: tuple[Section, ...]
+
+
+Event = Consulted | CitedSentence | Answer
+
+
+class AnswerService:
+    """Answers questions from the notes. Clock and ids are parameters."""
+
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        new_id: Callable[[], str] = uuid7,
+    ) -> None:
+        self._searcher = searcher
+        self._clock = clock
+        self._new_id = new_id
+
+    async def ask(
+        self, question: str, *, conversation: str | None = None, model: str = "none"
+    ) -> Answer:
+        """Return the whole answer. Raises `QuestionError` or `ModelUnavailableError`."""
+        answer = None
+        async for event in self.stream(question, conversation=conversation, model=model):
+            if isinstance(event, Answer):
+                answer = event
+        assert answer is not None, "a stream ends with its answer"
+        return answer
+
+    async def stream(
+        self, question: str, *, conversation: str | None = None, model: str = "none"
+    ) -> AsyncIterator[Event]:
+        """Yield what was consulted, then each sentence, then the answer that holds them all."""
+        started = self._clock()
+        asked = _valid(question, model)
+        parts = questions.parts(asked)[:MAX_PARTS]
+        evidence = await asyncio.gather(*(self._searcher.evidence(part) for part in parts))
+        retrieved = self._clock()
+        verdicts = [decide(found) for found in evidence]
+        gated = self._clock()
+        yield Consulted(_consulted(verdicts))
+        sentences: list[CitedSentence] = []
+        first = gated
+        for sentence in answerer.compose(verdicts):
+            first = self._clock() if not sentences else first
+            sentences.append(sentence)
+            yield sentence
+        status = _status(verdicts)
+        yield Answer(
+            id=self._new_id(),
+            conversation=conversation or self._new_id(),
+            generation=evidence[0].generation,
+            question=asked,
+            status=status,
+            answer=render(sentences) if sentences else NOT_COVERED,
+            sentences=tuple(cited.sentence for cited in sentences),
+            citations=tuple(c for cited in sentences for c in cited.citations),
+            uncovered=_uncovered(verdicts),
+            suggestions=_suggestions(verdicts, asked),
+            engine=answerer.ENGINE,
+            timings_ms=Timings(
+                retrieve=_ms(started, retrieved),
+                gate=_ms(retrieved, gated),
+                first_sentence=_ms(started, first),
+                total=_ms(started, self._clock()),
+            ),
+        )
+
+
+def _valid(question: str, model: str) -> str:
+    if model != "none":
+        raise ModelUnavailableError(
+            f"The language model {model!r} is not part of this version.",
+            repair="Leave --model out, or use --model none: answers are quoted from the notes.",
+        )
+    asked = questions.clean(question)
+    if not any(char.isalnum() for char in asked):
+        raise QuestionError("The question is empty.", repair='Ask one: viva ask "What is drift?"')
+    if len(asked) > questions.MAX_QUESTION:
+        raise QuestionError(
+            f"The question has {len(asked)} characters; {questions.MAX_QUESTION} is the most.",
+            repair="Shorten it, or ask in several questions.",
+        )
+    return asked
+
+
+def _status(verdicts: Sequence[Verdict]) -> Outcome:
+    outcomes = {verdict.outcome for verdict in verdicts}
+    return outcomes.pop() if len(outcomes) == 1 else "partial"
+
+
+def _consulted(verdicts: Sequence[Verdict]) -> tuple[Section, ...]:
+    read = {
+        hit.section.id: hit.section
+        for verdict in verdicts
+        if verdict.outcome != "refused"
+        for hit in verdict.evidence.hits
+    }
+    return tuple(read.values())
+
+
+def _uncovered(verdicts: Sequence[Verdict]) -> str:
+    """Say what the notes do not answer: whole questions, or words that no found section uses."""
+    if len(verdicts) == 1 and verdicts[0].outcome == "answered":
+        return ""
+    said = []
+    for verdict in verdicts:
+        if verdict.outcome == "refused":
+            said.append(f"Not covered by the notes: {verdict.evidence.question}")
+        elif verdict.outcome == "partial" and verdict.evidence.missing:
+            words = ", ".join(f"“{word}”" for word in verdict.evidence.missing)
+            said.append(f"The notes found say nothing of {words}.")
+        elif verdict.outcome == "partial":
+            said.append(f"The notes touch this without answering it: {verdict.evidence.question}")
+    return " ".join(said)
+
+
+def _suggestions(verdicts: Sequence[Verdict], asked: str) -> tuple[str, ...]:
+    """Return questions that the notes do answer, nearest first, without the one just asked."""
+    related = (question for verdict in verdicts for question in verdict.evidence.related)
+    other = (q for q in related if q.casefold().strip(" ?") != asked.casefold().strip(" ?"))
+    return tuple(dict.fromkeys(other))[:_SUGGESTIONS]
+
+
+def _ms(start: float, end: float) -> float:
+    return round((end - start) * 1000, 1)
