@@ -7,13 +7,13 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 
 from bot.content import corpus_dir
 from bot.retrieval.retriever import Retriever
 from bot.retrieval.shelf import Shelf
 from bot.retrieval.vectors import BatchingEncoder
 from bot.services.answers import AnswerService
+from bot.services.bundle import Services
 from bot.services.health import Part, Readiness
 from bot.services.library import LibraryService
 from bot.settings import Settings
@@ -22,23 +22,6 @@ from ingest.errors import IngestError
 from ingest.pipeline import IngestOptions, open_store
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What frontends receive: use cases, and whether they can be served yet."""
-
-    answers: AnswerService
-    library: LibraryService
-    starting: Starting
-
-    def readiness(self) -> Readiness:
-        """Return the state of every part."""
-        return self.starting.readiness()
-
-    async def until_ready(self, timeout_s: float) -> None:
-        """Wait until the encoder and the index are there, or the time is up, or they failed."""
-        await self.starting.wait(timeout_s)
 
 
 class Starting:
@@ -63,7 +46,7 @@ class Starting:
         finally:
             self._done.set()
 
-    async def wait(self, timeout_s: float) -> None:
+    async def until_started(self, timeout_s: float) -> None:
         """Wait until `run` has ended, or the time is up."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._done.wait(), timeout_s)

@@ -44,6 +44,11 @@ class CitedSentence:
     citations: tuple[Citation, ...]
     paragraph: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sentence as it is streamed: its text, and its citations in full."""
+        citations = [asdict(citation) for citation in self.citations]
+        return {"text": self.sentence.text, "citations": citations}
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

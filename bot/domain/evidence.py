@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Vector = Sequence[float]
 """A unit vector of the encoder's space."""
@@ -87,6 +87,19 @@ class Hit:
     section: Section
     score: float
     cosine: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the hit as plain data, as every frontend sends it."""
+        section = self.section
+        return {
+            "rank": self.rank,
+            "note": section.note,
+            "title": section.title,
+            "heading": section.heading,
+            "text": section.text,
+            "score": self.score,
+            "lines": list(section.lines),
+        }
 
 
 @dataclass(frozen=True, slots=True)

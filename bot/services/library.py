@@ -6,8 +6,9 @@ from bot.domain import questions
 from bot.domain.evidence import Filters, Hit
 from bot.errors import QuestionError
 from bot.retrieval.retriever import NO_FILTERS, NoteView, Retriever
+from bot.services.limits import MAX_RESULTS
 
-MAX_RESULTS = 50
+
 
 
 class LibraryService:

@@ -1,0 +1,81 @@
+"""Talking to the server that runs on this machine, with the standard library: it starts fastest."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from bot.errors import ServerError
+from bot.running import RunningServer, announced
+
+_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server that answers."""
+
+    server: RunningServer
+
+    def ask(self, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the events of an answer as they come: name and data. Raises `ServerError`."""
+        response = self._send("POST", "/v1/ask", body, accept="text/event-stream")
+        name = ""
+        for raw in response:
+            line = raw.decode().rstrip("\r\n")
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+    def search(self, query: str, k: int, filters: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+        """Return the sections found. Raises `ServerError`."""
+        parameters = urlencode({"q": query, "k": k, **filters}, doseq=True)
+        found: list[dict[str, Any]] = json.load(self._send("GET", f"/v1/search?{parameters}"))
+        return found
+
+    def _send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "*/*"
+    ) -> http.client.HTTPResponse:
+        address = urlsplit(self.server.url)
+        connection = http.client.HTTPConnection(
+            address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S
+        )
+        headers = {"Authorization": f"Bearer {self.server.token}", "Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise _error(response)
+        return response
+
+
+def find_remote(data_dir: Path) -> Remote | None:
+    """Return the server that announced itself in the data directory, if it still listens."""
+    server = announced(data_dir)
+    if server is None:
+        return None
+    address = urlsplit(server.url)
+    probe = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=2)
+    try:
+        probe.connect()
+    except OSError:
+        return None
+    probe.close()
+    return Remote(server)
+
+
+def _error(response: http.client.HTTPResponse) -> ServerError:
+    try:
+        problem = json.load(response)
+        return ServerError(problem["detail"], repair=problem.get("repair", ""))
+    except (ValueError, KeyError):
+        return ServerError(
+            f"The running server answered {response.status}.", repair="Restart it: viva serve"
+        )

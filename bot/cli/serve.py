@@ -1,0 +1,99 @@
+"""`viva serve`: everything in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.errors import SettingsError
+from bot.logs import set_up_logs
+from bot.running import admin_key, announce, withdraw
+from bot.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+logger = logging.getLogger(__name__)
+
+_GRACE_S = 5
+"""An open stream would otherwise keep the server from stopping."""
+
+
+@click.command(short_help="Serve Viva over HTTP.")
+@click.option("--host", help="Address to serve on; 127.0.0.1 by default.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 8000 by default, 0 for a free one.")
+@click.option("--no-discord", is_flag=True, help="Do not start Discord, even with a token.")
+def serve(host: str | None, port: int | None, no_discord: bool) -> None:
+    """Serve the API. Health answers at once; questions as soon as the encoder is loaded."""
+    settings = load_settings(host=host, port=port)
+    set_up_logs(settings.log_format)
+    if settings.discord_token and not no_discord:
+        logger.warning("A Discord token is set, but this version has no Discord frontend.")
+    listener = _listen(settings)
+    asyncio.run(_serve(settings, listener))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything is loaded, so that a busy port is said at once."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}.",
+            repair=f"Take another port: viva serve --port {settings.port + 1}",
+        ) from error
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    import uvicorn
+
+    from bot.frontends.http_api.app import create_app
+    from bot.frontends.http_api.auth import Access
+    from bot.wiring import open_services
+
+    port = listener.getsockname()[1]
+    shown, own = _addresses(settings.host, port)
+    async with open_services(settings, wait=False) as services:
+        server = announce(settings.data_dir, own)
+        try:
+            tokens = [server.token]
+            is_open = _is_loopback(settings.host)
+            if not is_open:
+                key, file = admin_key(settings.data_dir)
+                tokens.append(key)
+                logger.info("Requests need the key in %s", file)
+            app = create_app(services, Access(tuple(tokens), open_to_loopback=is_open))
+            config = uvicorn.Config(
+                app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
+            )
+            click.echo(f"Viva serves on {shown}  (Ctrl-C stops it)")
+            await _until_stopped(uvicorn.Server(config), listener)
+        finally:
+            withdraw(settings.data_dir, server)
+
+
+async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    try:
+        await server.serve(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn stops in order, then raises the signal again
+        click.echo("Stopped.", err=True)
+
+
+def _addresses(host: str, port: int) -> tuple[str, str]:
+    """Return the address to show, and the one for commands on this machine."""
+    bracketed = f"[{host}]" if ":" in host else host
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
+    return f"http://{bracketed}:{port}", f"http://{everywhere.get(host, bracketed)}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
