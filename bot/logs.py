@@ -7,7 +7,15 @@ import logging
 import sys
 from typing import Literal
 
-_NOISY = ("httpx", "httpcore", "chromadb", "sentence_transformers", "transformers", "filelock", "bm25s")
+_NOISY = (
+    "httpx",
+    "httpcore",
+    "chromadb",
+    "sentence_transformers",
+    "transformers",
+    "filelock",
+    "bm25s",
+)
 
 
 class JsonFormatter(logging.Formatter):

@@ -43,6 +43,9 @@ class Starting:
         except IngestError as error:
             logger.error("%s", error)
             self._fault = error
+        except Exception as error:
+            logger.exception("Viva could not start")
+            self._fault = error
         finally:
             self._done.set()
 
@@ -134,4 +137,3 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-

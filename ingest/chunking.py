@@ -60,7 +60,9 @@ def section_id(note_id: str, section: Section, part: int = 0) -> str:
 
 def chunk_note(note: Note, count_tokens: CountTokens, window: int) -> list[Chunk]:
     """Return the chunks of a note, none longer than `window` word pieces."""
-    return [chunk for section in note.sections for chunk in _chunks(note, section, count_tokens, window)]
+    return [
+        chunk for section in note.sections for chunk in _chunks(note, section, count_tokens, window)
+    ]
 
 
 def heading_path(title: str, section: Section) -> str:

@@ -151,7 +151,7 @@ class SentenceEmbedder:
                 f"The embedded encoder needs {error.name}, which is not installed.",
                 repair="Install it: pip install 'viva-coach[local]'",
             ) from error
-        transformers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # A folder on disk is all that may be read: no look-up on a hub.
         model = SentenceTransformer(str(self._weights.path), device="cpu", local_files_only=True)
         return model.to(torch.bfloat16) if precision == "bfloat16" else model

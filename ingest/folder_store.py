@@ -21,25 +21,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from ingest.chroma import Client, open_folder
 from ingest.errors import IndexDamagedError, IndexMissingError, WriterBusyError
 from ingest.generations import Manifest, prunable
 
-if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
-
 _MANIFEST = "manifest.json"
-
-
-def open_chroma_folder(folder: Path) -> ClientAPI:
-    """Open, or create, a Chroma folder. Nothing is reported to anyone."""
-    import chromadb
-    from chromadb.config import Settings
-
-    return chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
 
 
 class FolderStore:
@@ -101,7 +90,7 @@ class FolderStore:
         lock.acquire()
         try:
             _copy_checked(folder, copy, manifest)
-            return FolderGeneration(manifest, open_chroma_folder(copy), copy, lock)
+            return FolderGeneration(manifest, open_folder(copy), copy, lock)
         except BaseException:
             _remove_copy(copy, lock)
             raise
@@ -124,7 +113,7 @@ class FolderGeneration:
     """A reader's private copy of a generation."""
 
     manifest: Manifest
-    client: ClientAPI
+    client: Client
     _copy: Path
     _lock: FileLock
 
@@ -139,10 +128,10 @@ class _FolderWriter:
         self._store = store
 
     @contextmanager
-    def build(self, generation: str) -> Iterator[ClientAPI]:
+    def build(self, generation: str) -> Iterator[Client]:
         folder = self._store._building / generation
         folder.mkdir(parents=True)
-        client = open_chroma_folder(folder)
+        client = open_folder(folder)
         try:
             yield client
         except BaseException:
@@ -152,10 +141,10 @@ class _FolderWriter:
         client.close()
 
     @contextmanager
-    def verify(self, generation: str) -> Iterator[ClientAPI]:
+    def verify(self, generation: str) -> Iterator[Client]:
         copy = self._store._building / f"{generation}.check"
         shutil.copytree(self._store._building / generation, copy)
-        client = open_chroma_folder(copy)
+        client = open_folder(copy)
         try:
             yield client
         finally:
@@ -164,7 +153,9 @@ class _FolderWriter:
 
     def publish(self, manifest: Manifest) -> None:
         built = self._store._building / manifest.id
-        files = {path.relative_to(built).as_posix(): path for path in built.rglob("*") if path.is_file()}
+        files = {
+            path.relative_to(built).as_posix(): path for path in built.rglob("*") if path.is_file()
+        }
         sums = {name: _synced_sha256(path) for name, path in sorted(files.items())}
         _write_synced(built / _MANIFEST, replace(manifest, files=sums).to_json())
         self._store._generations.mkdir(exist_ok=True)

@@ -11,13 +11,11 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from ingest.chroma import Client
 from ingest.embedding import Fingerprint
 from ingest.errors import EmbedderMismatchError, IndexDamagedError
-
-if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
 
 KEPT = 3
 """Generations that stay for a rollback, the serving one included."""
@@ -66,7 +64,7 @@ class OpenGeneration(Protocol):
     """A generation opened for reading."""
 
     manifest: Manifest
-    client: ClientAPI
+    client: Client
 
     def close(self) -> None:
         """Give back what the opening took."""
@@ -76,11 +74,11 @@ class OpenGeneration(Protocol):
 class GenerationWriter(Protocol):
     """The one writer of a store, while it holds the lock or the lease."""
 
-    def build(self, generation: str) -> AbstractContextManager[ClientAPI]:
+    def build(self, generation: str) -> AbstractContextManager[Client]:
         """Open an empty generation for writing; leaving with an error discards it."""
         ...
 
-    def verify(self, generation: str) -> AbstractContextManager[ClientAPI]:
+    def verify(self, generation: str) -> AbstractContextManager[Client]:
         """Open what was built, as a reader would see it."""
         ...
 

@@ -9,18 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from ingest.chroma import Client, Collection
 from ingest.chunking import Chunk
 from ingest.embedding import Vectors
 from ingest.errors import IndexDamagedError
 from ingest.notes import Note, cited_keys
-
-if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
-    from chromadb.api.models.Collection import Collection
 
 NOTES, SECTIONS, QUESTIONS, SENTENCES = "notes", "sections", "questions", "sentences"
 COLLECTIONS = (NOTES, SECTIONS, QUESTIONS, SENTENCES)
@@ -99,13 +96,12 @@ class NoteRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A record that a vector query found, with the cosine of the two vectors."""
+class QuestionMatch:
+    """A question that a section answers, with its cosine to what was looked for."""
 
-    id: str
+    question: str
+    section: str
     cosine: float
-    document: str
-    metadata: dict[str, Any]
 
 
 def empty_records() -> dict[str, Records]:
@@ -198,13 +194,13 @@ def collection_name(generation: str, name: str) -> str:
 
 
 def write_collection(
-    client: ClientAPI, generation: str, name: str, records: Records, vectors: Vectors
+    client: Client, generation: str, name: str, records: Records, vectors: Vectors
 ) -> None:
     """Write one collection of a generation. `vectors` has shape (len(records), dimension)."""
     collection = client.create_collection(
         collection_name(generation, name),
         embedding_function=None,
-        configuration={"hnsw": dict(_HNSW)},  # type: ignore[typeddict-item]
+        configuration={"hnsw": dict(_HNSW)},
     )
     for start in range(0, len(records.ids), _WRITE_BATCH):
         end = start + _WRITE_BATCH
@@ -212,11 +208,11 @@ def write_collection(
             ids=records.ids[start:end],
             embeddings=vectors[start:end],
             documents=records.documents[start:end],
-            metadatas=records.metadatas[start:end],  # type: ignore[arg-type]
+            metadatas=records.metadatas[start:end],
         )
 
 
-def probe_collection(client: ClientAPI, generation: str, name: str, ids: Sequence[str]) -> None:
+def probe_collection(client: Client, generation: str, name: str, ids: Sequence[str]) -> None:
     """Check that every record is there and that its own vector finds it.
 
     Chroma has lost records from its graph while still counting them. A twin (a record with the same
@@ -227,7 +223,9 @@ def probe_collection(client: ClientAPI, generation: str, name: str, ids: Sequenc
         wanted = list(ids[start : start + _PROBE_BATCH])
         stored = collection.get(ids=wanted, include=["embeddings"])
         if len(stored["ids"]) != len(wanted):
-            raise IndexDamagedError(f"{name}: {len(wanted) - len(stored['ids'])} records are missing.")
+            raise IndexDamagedError(
+                f"{name}: {len(wanted) - len(stored['ids'])} records are missing."
+            )
         found = collection.query(
             query_embeddings=stored["embeddings"], n_results=1, include=["distances"]
         )
@@ -240,8 +238,7 @@ def probe_collection(client: ClientAPI, generation: str, name: str, ids: Sequenc
 class Index:
     """One generation, opened for reading. Every method blocks."""
 
-    def __init__(self, client: ClientAPI, generation: str) -> None:
-        self.generation = generation
+    def __init__(self, client: Client, generation: str) -> None:
         self._collections = {name: _collection(client, generation, name) for name in COLLECTIONS}
 
     def sections(self) -> list[SectionRecord]:
@@ -254,10 +251,33 @@ class Index:
         records = _pages(self._collections[QUESTIONS])
         return [(document, str(metadata["section"])) for _, document, metadata in records]
 
-    def nearest(
-        self, name: str, vector: Sequence[float], count: int, where: dict[str, Any] | None = None
-    ) -> list[Match]:
-        """Return the `count` records of a collection nearest to a unit vector, nearest first."""
+    def nearest_sections(
+        self, vector: Sequence[float], count: int, where: dict[str, Any] | None = None
+    ) -> dict[str, float]:
+        """Return the ids of the `count` sections nearest to a unit vector, with their cosines."""
+        found = self._nearest(SECTIONS, vector, count, where, ["distances"])
+        return {key: cosine for key, cosine, _, _ in found}
+
+    def nearest_questions(
+        self, vector: Sequence[float], count: int, where: dict[str, Any] | None = None
+    ) -> list[QuestionMatch]:
+        """Return the `count` questions nearest to a unit vector, nearest first."""
+        include = ["distances", "documents", "metadatas"]
+        return [
+            QuestionMatch(question, str(metadata["section"]), cosine)
+            for _, cosine, question, metadata in self._nearest(
+                QUESTIONS, vector, count, where, include
+            )
+        ]
+
+    def _nearest(
+        self,
+        name: str,
+        vector: Sequence[float],
+        count: int,
+        where: dict[str, Any] | None,
+        include: list[str],
+    ) -> list[tuple[str, float, Any, Any]]:
         collection = self._collections[name]
         wanted = min(count, collection.count())
         if not wanted:
@@ -266,17 +286,13 @@ class Index:
             query_embeddings=[np.asarray(vector, dtype=np.float32)],
             n_results=wanted,
             where=where,
-            include=["distances", "documents", "metadatas"],
+            include=include,
         )
-        documents, metadatas, distances = (
-            (found[key] or [[]])[0] for key in ("documents", "metadatas", "distances")  # type: ignore[literal-required]
-        )
-        return [
-            Match(key, 1.0 - float(distance), str(document), dict(metadata))
-            for key, document, metadata, distance in zip(
-                found["ids"][0], documents, metadatas, distances, strict=True
-            )
-        ]
+        ids = found["ids"][0]
+        cosines = [1.0 - float(distance) for distance in found["distances"][0]]
+        documents = (found.get("documents") or [[None] * len(ids)])[0]
+        metadatas = (found.get("metadatas") or [[None] * len(ids)])[0]
+        return list(zip(ids, cosines, documents, metadatas, strict=True))
 
     def sentences(self, sections: Iterable[SectionRecord]) -> list[SentenceRecord]:
         """Return the sentences of some sections, in the order of sections and of their text."""
@@ -286,7 +302,7 @@ class Index:
         found = self._collections[SENTENCES].get(
             ids=ids, include=["embeddings", "documents", "metadatas"]
         )
-        columns = (found[key] for key in ("documents", "metadatas", "embeddings"))  # type: ignore[literal-required]
+        columns = (found[key] for key in ("documents", "metadatas", "embeddings"))
         by_id = {
             key: SentenceRecord(
                 id=key,
@@ -332,15 +348,13 @@ def where_clause(**allowed: Iterable[str]) -> dict[str, Any] | None:
     return {"$and": clauses}
 
 
-def _collection(client: ClientAPI, generation: str, name: str) -> Collection:
+def _collection(client: Client, generation: str, name: str) -> Collection:
     return client.get_collection(collection_name(generation, name), embedding_function=None)
 
 
 def _pages(collection: Collection) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for offset in range(0, collection.count(), _READ_BATCH):
-        page = collection.get(
-            limit=_READ_BATCH, offset=offset, include=["documents", "metadatas"]
-        )
+        page = collection.get(limit=_READ_BATCH, offset=offset, include=["documents", "metadatas"])
         documents, metadatas = page["documents"] or [], page["metadatas"] or []
         for key, document, metadata in zip(page["ids"], documents, metadatas, strict=True):
             yield key, document, dict(metadata)

@@ -48,9 +48,7 @@ def lint(corpora: Sequence[Corpus], count_tokens: CountTokens, window: int) -> l
     return sorted(set(problems))
 
 
-def near_duplicates(
-    corpora: Sequence[Corpus], vectors: dict[str, Vectors]
-) -> list[Problem]:
+def near_duplicates(corpora: Sequence[Corpus], vectors: dict[str, Vectors]) -> list[Problem]:
     """Return the pairs of sections that say the same. `vectors`: section id to unit vector."""
     places = {
         section_id(note.id, section): (note, section)
@@ -99,7 +97,9 @@ def _sources(corpus: Corpus, note: Note) -> Iterator[Problem]:
         for key in cited_keys(marker.group(0)):
             if key not in declared:
                 where = note.line_of(marker.end())
-                yield Problem(note.path, where, f"cites {key}, which its front matter does not list")
+                yield Problem(
+                    note.path, where, f"cites {key}, which its front matter does not list"
+                )
     for key in sorted(declared - set(cited_keys(note.text))):
         yield Problem(note.path, line, f"lists the source {key} and never cites it")
 
@@ -115,7 +115,9 @@ def _links(note: Note, notes: dict[str, Note]) -> Iterator[Problem]:
         target, line = link.group(1), note.line_of(link.start())
         if re.match(r"[a-z][a-z0-9+.-]*:", target, re.IGNORECASE):
             if not target.startswith(("http://", "https://")):
-                yield Problem(note.path, line, f"links to {target}: only http and https are allowed")
+                yield Problem(
+                    note.path, line, f"links to {target}: only http and https are allowed"
+                )
             continue
         path, _, anchor = target.partition("#")
         other = _linked_note(note, path, notes)

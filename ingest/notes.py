@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -27,7 +28,9 @@ Phase = Literal["clarify", "frame", "design", "data", "model", "evaluate", "serv
 Kind = Literal["framework", "topic", "faq"]
 Level = Literal["L4", "L5", "L6"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-NoteId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)*$")]
+NoteId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*(/[a-z0-9]+(-[a-z0-9]+)*)*$")
+]
 SourceKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 SOURCE_MARKER = re.compile(r"\s*\[@([a-z0-9-]+(?:\s*;\s*@[a-z0-9-]+)*)\]")
@@ -142,7 +145,9 @@ def split_lines(text: str) -> list[str]:
 
 def cited_keys(markdown: str) -> list[str]:
     """Return the keys of the sources that a passage cites, in order of appearance."""
-    keys = (key.strip(" @") for found in SOURCE_MARKER.findall(markdown) for key in found.split(";"))
+    keys = (
+        key.strip(" @") for found in SOURCE_MARKER.findall(markdown) for key in found.split(";")
+    )
     return list(dict.fromkeys(keys))
 
 
@@ -259,7 +264,10 @@ def _read_sources(
         try:
             sources[key.validate_python(name)] = Source.model_validate(fields)
         except ValidationError as error:
-            found = {str(fault["loc"][0]) if fault["loc"] else "": lines[name] for fault in error.errors()}
+            found = {
+                str(fault["loc"][0]) if fault["loc"] else "": lines[name]
+                for fault in error.errors()
+            }
             for problem in _model_problems(error, shown, found, fallback=lines[name]):
                 problems.append(Problem(shown, problem.line, f"{name}: {problem.message}"))
     return sources, lines
@@ -288,7 +296,7 @@ class _Slugs:
 
 def _headings(text: str, first: int) -> Iterable[_Heading]:
     tokens = MarkdownIt("commonmark").parse(text)
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         # A heading inside a quote or a list belongs to that text, not to the note's structure.
         if token.type == "heading_open" and token.level == 0 and token.map:
             yield _Heading(
@@ -315,7 +323,12 @@ def _sections(lines: list[str], first: int) -> Iterator[Section]:
 
 
 def _section(
-    lines: list[str], starts: list[int], heading: _Heading, end: int, path: tuple[str, ...], slug: str
+    lines: list[str],
+    starts: list[int],
+    heading: _Heading,
+    end: int,
+    path: tuple[str, ...],
+    slug: str,
 ) -> Iterator[Section]:
     body, start = "".join(lines[heading.after : end]), starts[heading.after]
     asks: tuple[str, ...] = ()
@@ -344,4 +357,3 @@ def sources_of(note: Note, corpus_sources: dict[str, Source]) -> dict[str, dict[
         }
         for key, source in found.items()
     }
-

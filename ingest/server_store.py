@@ -15,16 +15,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from ingest.errors import IndexMissingError, VectorStoreError, WriterBusyError
+from ingest.chroma import Client, Collection, connect, lost_server
+from ingest.errors import IndexMissingError, WriterBusyError
 from ingest.generations import Manifest, prunable
 from ingest.index import COLLECTIONS, collection_name
-
-if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
-    from chromadb.api.models.Collection import Collection
 
 LEASE_SECONDS = 60.0
 _RENEW_SECONDS = 15.0
@@ -76,32 +72,18 @@ class ServerStore:
             raise IndexMissingError(f"{self._url} ({generation})")
         return ServerGeneration(manifest, self.connect())
 
-    def connect(self) -> ClientAPI:
+    def connect(self) -> Client:
         """Return a client of the server. Raises `VectorStoreError`."""
-        import chromadb
-        from chromadb.config import Settings
-
-        address = urlsplit(self._url)
-        try:
-            return chromadb.HttpClient(
-                host=address.hostname or "localhost",
-                port=address.port or (443 if address.scheme == "https" else 8000),
-                ssl=address.scheme == "https",
-                settings=Settings(anonymized_telemetry=False),
-            )
-        except Exception as error:  # chromadb wraps every failure to connect in a ValueError or its own
-            raise VectorStoreError(
-                f"The Chroma server at {self._url} does not answer.",
-                repair="Start it (chroma run), or unset VIVA_CHROMA_URL to use the embedded one.",
-            ) from error
+        return connect(self._url)
 
     @contextmanager
     def _registry(self) -> Iterator[Collection]:
-        client = self.connect()
-        try:
-            yield client.get_or_create_collection(_REGISTRY, embedding_function=None)
-        finally:
-            client.close()
+        with lost_server(self._url):
+            client = self.connect()
+            try:
+                yield client.get_or_create_collection(_REGISTRY, embedding_function=None)
+            finally:
+                client.close()
 
 
 @dataclass(slots=True)
@@ -109,7 +91,7 @@ class ServerGeneration:
     """A generation read from the server where it lies."""
 
     manifest: Manifest
-    client: ClientAPI
+    client: Client
 
     def close(self) -> None:
         """Close the client."""
@@ -123,7 +105,7 @@ class _ServerWriter:
         self._lease = lease
 
     @contextmanager
-    def build(self, generation: str) -> Iterator[ClientAPI]:
+    def build(self, generation: str) -> Iterator[Client]:
         client = self._store.connect()
         try:
             yield client
@@ -134,7 +116,7 @@ class _ServerWriter:
             client.close()
 
     @contextmanager
-    def verify(self, generation: str) -> Iterator[ClientAPI]:
+    def verify(self, generation: str) -> Iterator[Client]:
         client = self._store.connect()
         try:
             yield client
@@ -195,9 +177,9 @@ class _Lease:
     def take(self) -> None:
         leases = self._registry.get(where={"what": "lease"}, include=["metadatas"])
         held = list(zip(leases["ids"], leases["metadatas"] or [], strict=True))
-        newest = max((int(meta["number"]) for _, meta in held), default=0)  # type: ignore[arg-type]
+        newest = max((int(meta["number"]) for _, meta in held), default=0)
         for _, meta in held:
-            if int(meta["number"]) == newest and float(meta["until"]) > self._clock():  # type: ignore[arg-type]
+            if int(meta["number"]) == newest and float(meta["until"]) > self._clock():
                 raise self._busy(meta)
         self._key = f"lease-{newest + 1}"
         mine = self._state(LEASE_SECONDS) | {"number": newest + 1}
@@ -212,7 +194,7 @@ class _Lease:
     def require(self) -> None:
         """Raise `WriterBusyError` if another took over, because this one was too slow."""
         leases = self._registry.get(where={"what": "lease"}, include=["metadatas"])
-        newest = max(leases["metadatas"] or [{}], key=lambda meta: int(meta.get("number", 0)))  # type: ignore[arg-type, type-var]
+        newest = max(leases["metadatas"] or [{}], key=lambda meta: int(meta.get("number", 0)))
         if newest.get("token") != self._token:
             raise self._busy(dict(newest))
 
@@ -262,7 +244,7 @@ def _generation_of(collection: str) -> str | None:
     return None
 
 
-def _delete(client: ClientAPI, generation: str) -> None:
+def _delete(client: Client, generation: str) -> None:
     import chromadb.errors
 
     for name in COLLECTIONS:

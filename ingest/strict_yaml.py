@@ -26,9 +26,8 @@ def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             # Scalars, sequences and mappings carry their anchor; an alias event is only an anchor.
             if getattr(event, "anchor", None):
-                raise StrictYamlError(
-                    first_line + event.start_mark.line, "YAML anchors and aliases are not allowed"
-                )
+                line = event.start_mark.line if event.start_mark else 0
+                raise StrictYamlError(first_line + line, "YAML anchors and aliases are not allowed")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise StrictYamlError(first_line, "must be a YAML mapping (key: value)")

@@ -214,7 +214,9 @@ def _joined(spec: WeightSpec, unpacked: Path, scratch: Path) -> Path:
     packages = sorted(path for path in unpacked.iterdir() if not path.name.endswith(".dist-info"))
     with archive.open("wb") as joined:
         for package in packages:
-            data = max((p for p in package.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+            data = max(
+                (p for p in package.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+            )
             with data.open("rb") as piece:
                 shutil.copyfileobj(piece, joined)
     model = scratch / "model"

@@ -1,4 +1,4 @@
-"""The extractive answer: the sentences of the notes that answer best, verbatim, in reading order."""
+"""The extractive answer: the sentences of the notes that answer best, in reading order."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ ENGINE = "extractive"
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How much is quoted: sentences in all, from how many sections."""
+    """How many sentences are quoted at most of the best section, the second, and so on."""
 
-    sentences: int
-    sections: int
+    by_section: tuple[int, ...]
 
 
-FULL = Length(sentences=6, sections=3)
-SHARED = Length(sentences=4, sections=2)
+FULL = Length((4, 2, 1))
+SHARED = Length((3, 1))
 """For each of several questions asked at once."""
-PARTIAL = Length(sentences=3, sections=2)
+PARTIAL = Length((2, 1))
 
-# A sentence is as good as its own closeness and its section's; the first sentence of a section
-# states what the others explain.
-_SECTION_WEIGHT = 0.35
-_LEAD_BONUS = 0.06
-_LEAST_COSINE = 0.20
-_LEAST_SHARE_OF_BEST = 0.55
+# The first sentence of a section states what the others explain.
+_LEAD_BONUS = 0.1
+# A sentence outside the best section must come near the best one found.
+_LEAST_COSINE = 0.25
+_LEAST_SHARE_OF_BEST = 0.75
+# A section must rank near the best one to be quoted beside it.
+_LEAST_SECTION_SCORE = 0.6
 _SAME_WORDS = 0.6
 
 _LEANS_BACK = re.compile(
@@ -64,48 +64,57 @@ def compose(verdicts: Sequence[Verdict]) -> Iterator[CitedSentence]:
 
 
 def select(evidence: Evidence, length: Length) -> list[Passage]:
-    """Return the sentences that answer a question, grouped by section and in the note's order.
+    """Return the sentences that answer a question, section by section, in the note's order.
 
-    Sections follow in the order of their best sentence. A sentence that leans on the one before it
-    ("It also …") brings that one along, or stays out.
+    The best section answers; others add a sentence where they come as near to the question. A
+    sentence that leans on the one before it ("It also …") brings that one along, or stays out.
     """
-    scores = {hit.section.id: hit.score for hit in evidence.hits}
-    by_place = {(p.section.id, p.number): p for p in evidence.passages}
-    ranked = sorted(
-        evidence.passages,
-        key=lambda p: (-_score(p, scores), p.section.id, p.number),
-    )
-    best = max((passage.cosine for passage in ranked), default=0.0)
-    least = max(_LEAST_COSINE, _LEAST_SHARE_OF_BEST * best)
+    best = max((passage.cosine for passage in evidence.passages), default=0.0)
+    near = max(_LEAST_COSINE, _LEAST_SHARE_OF_BEST * best)
     chosen: list[Passage] = []
-    for passage in ranked:
-        if passage.cosine < least or passage in chosen:
-            continue
-        needed = _with_antecedents(passage, by_place, chosen)
-        sections = {p.section.id for p in (*chosen, *needed)}
-        if len(chosen) + len(needed) > length.sentences or len(sections) > length.sections:
-            continue
-        if any(_same_words(passage.text, other.text) for other in chosen):
-            continue
-        chosen += needed
-    order = list(dict.fromkeys(passage.section.id for passage in chosen))
-    return sorted(chosen, key=lambda p: (order.index(p.section.id), p.number))
+    quotas = iter(length.by_section)
+    quota = next(quotas, 0)
+    for hit in evidence.hits:
+        if chosen and hit.score < _LEAST_SECTION_SCORE:
+            break
+        sentences = [p for p in evidence.passages if p.section.id == hit.section.id]
+        least = near if chosen else min(near, _LEAST_COSINE)
+        if picked := _pick(sentences, quota, least, chosen):
+            chosen += picked
+            quota = next(quotas, 0)
+            if not quota:
+                break
+    return chosen
 
 
-def _score(passage: Passage, sections: dict[str, float]) -> float:
-    lead = _LEAD_BONUS if passage.number == 0 else 0.0
-    return passage.cosine + _SECTION_WEIGHT * sections[passage.section.id] + lead
-
-
-def _with_antecedents(
-    passage: Passage, by_place: dict[tuple[str, int], Passage], chosen: Iterable[Passage]
+def _pick(
+    sentences: Sequence[Passage], quota: int, least: float, chosen: Sequence[Passage]
 ) -> list[Passage]:
-    """Return the sentence with those before it that it leans on, as far as they are not chosen."""
-    taken = set(chosen)
+    """Return at most `quota` sentences of one section, nearest to the question, in its order."""
+    picked: set[int] = set()
+    by_number = {passage.number: passage for passage in sentences}
+    for passage in sorted(sentences, key=lambda p: (-_score(p), p.number)):
+        if passage.cosine < least or passage.number in picked:
+            continue
+        needed = _with_antecedents(passage, by_number)
+        added = [p for p in needed if p.number not in picked]
+        known = [*chosen, *(by_number[number] for number in picked)]
+        if len(picked) + len(added) > quota or any(_repeats(p, known) for p in added):
+            continue
+        picked |= {p.number for p in added}
+    return [by_number[number] for number in sorted(picked)]
+
+
+def _score(passage: Passage) -> float:
+    return passage.cosine + (_LEAD_BONUS if passage.number == 0 else 0.0)
+
+
+def _with_antecedents(passage: Passage, by_number: dict[int, Passage]) -> list[Passage]:
+    """Return the sentence, and before it those that it leans on."""
     needed = [passage]
     while _LEANS_BACK.match(needed[0].text):
-        before = by_place.get((passage.section.id, needed[0].number - 1))
-        if before is None or before in taken:
+        before = by_number.get(needed[0].number - 1)
+        if before is None:
             break
         needed.insert(0, before)
     return needed
@@ -134,6 +143,8 @@ def _cited(passage: Passage, number: int, paragraph: int) -> CitedSentence:
     return CitedSentence(Sentence(passage.text, (number,)), (citation,), paragraph)
 
 
-def _same_words(one: str, other: str) -> bool:
-    first, second = set(_WORD.findall(one.lower())), set(_WORD.findall(other.lower()))
-    return len(first & second) > _SAME_WORDS * min(len(first), len(second))
+def _repeats(passage: Passage, others: Iterable[Passage]) -> bool:
+    """Tell whether a sentence has most of its words in common with one of the others."""
+    words = set(_WORD.findall(passage.text.lower()))
+    shared = (words & set(_WORD.findall(other.text.lower())) for other in others)
+    return any(len(common) > _SAME_WORDS * len(words) for common in shared)

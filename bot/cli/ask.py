@@ -52,9 +52,7 @@ async def _locally(
     from bot.wiring import open_services
 
     async with open_services(settings, watch=False) as services:
-        events = services.answers.stream(
-            question, conversation=conversation, model=settings.model
-        )
+        events = services.answers.stream(question, conversation=conversation, model=settings.model)
         async for event in events:
             if isinstance(event, CitedSentence):
                 _show("sentence", event.to_dict(), printer)

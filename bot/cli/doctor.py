@@ -133,7 +133,9 @@ def _encoder(settings: Settings) -> Check:
 def _notes(settings: Settings) -> Check:
     folders = {"viva": corpus_dir(), **settings.corpus_dirs}
     missing = [f"{name}={folder}" for name, folder in folders.items() if not folder.is_dir()]
-    counts = [f"{name}: {sum(1 for _ in folder.rglob('*.md'))} files" for name, folder in folders.items()]
+    counts = [
+        f"{name}: {sum(1 for _ in folder.rglob('*.md'))} files" for name, folder in folders.items()
+    ]
     found = f"no folder at {', '.join(missing)}" if missing else ", ".join(counts)
     return Check("notes", not missing, found, "Set VIVA_CORPUS_DIRS to folders that exist.")
 
@@ -159,7 +161,9 @@ def _index(settings: Settings) -> Check:
     manifest = next((m for m in store.manifests() if m.id == current), None)
     if manifest is None:
         return Check("index", False, f"none in {store.place}", "Build it: viva ingest")
-    manifest.require_embedder(open_embedder(settings.embedding_model, settings.cache_dir).fingerprint)
+    manifest.require_embedder(
+        open_embedder(settings.embedding_model, settings.cache_dir).fingerprint
+    )
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
     return Check("index", True, f"generation {manifest.id}: {counts}")
 

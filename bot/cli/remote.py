@@ -33,7 +33,9 @@ class Remote:
             elif line.startswith("data: "):
                 yield name, json.loads(line.removeprefix("data: "))
 
-    def search(self, query: str, k: int, filters: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    def search(
+        self, query: str, k: int, filters: dict[str, tuple[str, ...]]
+    ) -> list[dict[str, Any]]:
         """Return the sections found. Raises `ServerError`."""
         parameters = urlencode({"q": query, "k": k, **filters}, doseq=True)
         found: list[dict[str, Any]] = json.load(self._send("GET", f"/v1/search?{parameters}"))

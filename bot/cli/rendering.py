@@ -72,7 +72,9 @@ class AnswerPrinter:
 def section(hit: dict[str, Any]) -> str:
     """Return a found section as text."""
     head = click.style(f"{hit['rank']:>2}. {hit['title']} > {hit['heading']}", bold=True)
-    place = click.style(f"{hit['note']}, lines {_lines(hit['lines'])} · {hit['score']:.2f}", dim=True)
+    place = click.style(
+        f"{hit['note']}, lines {_lines(hit['lines'])} · {hit['score']:.2f}", dim=True
+    )
     text = textwrap.shorten(hit["text"], 240, placeholder=" …")
     body = textwrap.fill(text, width(), initial_indent="    ", subsequent_indent="    ")
     return f"{head}\n    {place}\n{body}\n"

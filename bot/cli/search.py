@@ -20,10 +20,16 @@ Found = list[dict[str, Any]]
 
 @click.command(short_help="Search the notes for sections.")
 @click.argument("query")
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1, MAX_RESULTS), help="How many.")
+@click.option(
+    "-k", default=10, show_default=True, type=click.IntRange(1, MAX_RESULTS), help="How many."
+)
 @click.option("--kind", multiple=True, type=click.Choice(KINDS), help="Only this kind; repeatable.")
-@click.option("--phase", multiple=True, type=click.Choice(PHASES), help="Only this phase; repeatable.")
-@click.option("--level", multiple=True, type=click.Choice(LEVELS), help="Only this level; repeatable.")
+@click.option(
+    "--phase", multiple=True, type=click.Choice(PHASES), help="Only this phase; repeatable."
+)
+@click.option(
+    "--level", multiple=True, type=click.Choice(LEVELS), help="Only this level; repeatable."
+)
 @click.option("--namespace", multiple=True, help="Only these notes (`viva` for ours); repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def search(

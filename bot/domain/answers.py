@@ -1,4 +1,4 @@
-"""An answer: sentences, each with citations whose quotes are verbatim. Field names are the JSON's."""
+"""An answer: sentences with verbatim citations. The names of fields are those of the JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from bot.domain.evidence import Outcome, Source
 
-Degraded = Literal["timeout", "provider_error", "mostly_unverified", "busy", "budget", "lexical_only"]
+Degraded = Literal[
+    "timeout", "provider_error", "mostly_unverified", "busy", "budget", "lexical_only"
+]
 
 
 @dataclass(frozen=True, slots=True)

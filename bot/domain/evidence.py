@@ -64,9 +64,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One sentence of a section. `quote` is verbatim, `text` is how it reads; `cosine` to the question.
+    """One sentence of a section. `quote` is verbatim, `text` is how it reads.
 
-    `paragraph` and `number` say where it stands in its section, counted from 0.
+    `cosine` is that to the question; `paragraph` and `number`, counted from 0, say where it stands
+    in its section.
     """
 
     section: Section

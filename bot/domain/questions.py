@@ -12,7 +12,11 @@ MAX_QUESTION = 2_000
 _INVISIBLE = {"Cf", "Cc", "Co", "Cs", "Cn"}
 _SENTENCE_END = re.compile(r"(?<=[?!])\s+|(?<=[a-z)]\.)\s+(?=[A-Z])")
 _QUESTION_WORD = r"(?:how|what|why|when|where|which|who|should|can|could|do|does|is|are|would)"
-_JOINED = re.compile(rf"\s*(?:[,;]\s*)?\band\s+(?={_QUESTION_WORD}\s+(?:do|does|is|are|should|can|would|to|i|you|we|the)\b)", re.IGNORECASE)
+_AUXILIARY = r"(?:do|does|is|are|should|can|would|to|i|you|we|the)"
+_JOINED = re.compile(
+    rf"\s*(?:[,;]\s*)?\band\s+(?={_QUESTION_WORD}\s+{_AUXILIARY}\b)", re.IGNORECASE
+)
+_LEANS = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those|one)\b", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
@@ -47,6 +51,13 @@ def parts(question: str) -> list[str]:
     return asked or [question]
 
 
+def is_name(word: str, question: str) -> bool:
+    """Tell whether a word names something: an acronym, a product, a version."""
+    if any(char.isupper() for char in word[1:]) or any(char.isdigit() for char in word):
+        return True
+    return word[0].isupper() and not re.search(rf"(?:^|[.?!]\s+){re.escape(word)}\b", question)
+
+
 def _asks(sentence: str) -> bool:
     return sentence.rstrip().endswith("?") or bool(
         re.match(_QUESTION_WORD, sentence.strip(), re.IGNORECASE)
@@ -55,7 +66,7 @@ def _asks(sentence: str) -> bool:
 
 def _joined(sentence: str) -> list[str]:
     pieces = [piece.strip() for piece in _JOINED.split(sentence) if piece.strip()]
-    # "How do I detect drift and why does it matter?": both halves must be able to stand alone.
-    if any(len(piece.split()) < 4 for piece in pieces):
+    # "What is leakage and how would I find it?" asks one thing twice: "it" needs the first half.
+    if any(len(piece.split()) < 3 or _LEANS.search(piece) for piece in pieces):
         return [sentence]
     return [piece if piece.endswith(("?", ".")) else f"{piece}?" for piece in pieces]

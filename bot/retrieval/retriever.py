@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from bot.domain.ports import QueryEncoder
 from bot.errors import NoteNotFoundError
 from bot.retrieval.fusion import POOL, FusionWeights, fuse
 from bot.retrieval.shelf import Shelf, Volume
-from ingest.index import QUESTIONS, SECTIONS, Match, SentenceRecord, where_clause
+from ingest.index import QuestionMatch, SentenceRecord, where_clause
 from ingest.notes import plain_text
 
 READ_SECTIONS = 8
@@ -39,7 +40,7 @@ class NoteView:
 @dataclass(frozen=True, slots=True)
 class _Ranked:
     hits: list[Hit]
-    asked: list[Match]
+    asked: list[QuestionMatch]
     nearest_section: float
 
 
@@ -82,13 +83,9 @@ class Retriever:
             namespace=filters.namespaces,
         )
         allowed = volume.allowed(filters)
-        near = volume.index.nearest(SECTIONS, vector, POOL, where)
-        dense = {match.id: match.cosine for match in near}
-        asked = volume.index.nearest(QUESTIONS, vector, _ASKED, where)
-        for match in asked:
-            # A question that the section answers stands for the section.
-            section = str(match.metadata["section"])
-            dense[section] = max(dense.get(section, -1.0), match.cosine)
+        near = volume.index.nearest_sections(vector, POOL, where)
+        asked = volume.index.nearest_questions(vector, _ASKED, where)
+        dense = with_questions(near, [(match.section, match.cosine) for match in asked])
         fused = fuse(
             dense,
             volume.lexical.words(query, POOL, allowed),
@@ -99,7 +96,7 @@ class Retriever:
             Hit(rank, volume.sections[key], score, dense.get(key, 0.0))
             for rank, (key, score) in enumerate(fused, 1)
         ]
-        return _Ranked(hits, asked, near[0].cosine if near else 0.0)
+        return _Ranked(hits, asked, max(near.values(), default=0.0))
 
     def _evidence(
         self, volume: Volume, question: str, vector: Vector, filters: Filters
@@ -129,6 +126,22 @@ class Retriever:
         )
 
 
+def with_questions(
+    sections: dict[str, float], asked: Iterable[tuple[str, float]]
+) -> dict[str, float]:
+    """Return the dense score of each section, from its cosine and that of its nearest question.
+
+    The score is the mean of the section's cosine and the larger of the two. With the larger alone,
+    a question of like wording elsewhere outweighs the text; with the section's alone, a question
+    that the notes answer in other words is missed. Outside the pool counts as its lowest cosine.
+    """
+    lowest = min(sections.values(), default=0.0)
+    best = dict(sections)
+    for section, cosine in asked:
+        best[section] = max(best.get(section, lowest), cosine)
+    return {key: (sections.get(key, lowest) + cosine) / 2 for key, cosine in best.items()}
+
+
 def _passage(section: Section, sentence: SentenceRecord, query: np.ndarray[Any, Any]) -> Passage:
     return Passage(
         section=section,
@@ -142,11 +155,11 @@ def _passage(section: Section, sentence: SentenceRecord, query: np.ndarray[Any, 
     )
 
 
-def _related(asked: list[Match]) -> tuple[str, ...]:
+def _related(asked: list[QuestionMatch]) -> tuple[str, ...]:
     """Return the nearest questions, one a section: two of one section ask for the same text."""
     by_section: dict[str, str] = {}
     for match in asked:
-        by_section.setdefault(str(match.metadata["section"]), match.document)
+        by_section.setdefault(match.section, match.question)
     return tuple(by_section.values())[:_RELATED]
 
 

@@ -14,7 +14,7 @@ from bot.domain.evidence import Filters, Section
 from bot.errors import NotReadyError
 from bot.retrieval.lexical import LexicalIndex
 from ingest.embedding import Fingerprint
-from ingest.errors import IngestError
+from ingest.errors import IndexMissingError, IngestError
 from ingest.generations import GenerationStore, Manifest, OpenGeneration
 from ingest.index import Index, SectionRecord
 from ingest.notes import plain_text
@@ -36,17 +36,17 @@ class Volume:
         asked: dict[str, list[str]] = {}
         for question, section in self.index.questions():
             asked.setdefault(section, []).append(question)
-        texts = (
-            "\n".join((s.title, s.heading, s.text, *asked.get(s.id, ())))
-            for s in self.sections.values()
+        self.lexical = LexicalIndex(
+            list(self.sections),
+            [f"{s.title}\n{s.heading}\n{s.text}" for s in self.sections.values()],
+            ["\n".join(asked.get(key, ())) for key in self.sections],
         )
-        self.lexical = LexicalIndex(list(self.sections), list(texts))
         self._opened = opened
         self.readers = 0
         self.retired = False
 
     def allowed(self, filters: Filters) -> NDArray[np.bool_] | None:
-        """Return which sections the filters let through, in the order of `sections`; None for all."""
+        """Return which of `sections`, in order, the filters let through; None for all."""
         if filters == Filters():
             return None
         return np.array([filters.allow(section) for section in self.sections.values()], dtype=bool)
@@ -116,8 +116,6 @@ class Shelf:
             self._refused, self.fault = str(error), error
 
     async def _follow_pointer(self) -> None:
-        from ingest.errors import IndexMissingError
-
         wanted = await asyncio.to_thread(self._store.current)
         if wanted is None:
             raise IndexMissingError(self._store.place)
@@ -148,7 +146,10 @@ class Shelf:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            await self.refresh()
+            try:
+                await self.refresh()
+            except Exception:  # a full disk, say: the next look may find it mended
+                logger.exception("The index could not be looked at")
 
 
 def _section(record: SectionRecord) -> Section:

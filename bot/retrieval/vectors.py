@@ -61,7 +61,7 @@ class BatchingEncoder:
         assert self._embedder is not None, "start() comes first"
         try:
             vectors = await asyncio.to_thread(self._embedder.encode, [text for text, _ in batch])
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever waits for the vector
+        except Exception as error:
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)

@@ -136,12 +136,18 @@ def _uncovered(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         if verdict.outcome == "refused":
             said.append(f"Not covered by the notes: {verdict.evidence.question}")
-        elif verdict.outcome == "partial" and verdict.evidence.missing:
-            words = ", ".join(f"“{word}”" for word in verdict.evidence.missing)
-            said.append(f"The notes found say nothing of {words}.")
         elif verdict.outcome == "partial":
-            said.append(f"The notes touch this without answering it: {verdict.evidence.question}")
+            said.append(_touched(verdict))
     return " ".join(said)
+
+
+def _touched(verdict: Verdict) -> str:
+    """Say what a partly answered question asks beyond the notes: its names, if they have none."""
+    question = verdict.evidence.question
+    names = [word for word in verdict.evidence.missing if questions.is_name(word, question)]
+    if names:
+        return f"The notes say nothing of {', '.join(names)}."
+    return f"The notes touch this without fully answering it: {question}"
 
 
 def _suggestions(verdicts: Sequence[Verdict], asked: str) -> tuple[str, ...]:

@@ -9,8 +9,6 @@ from bot.retrieval.retriever import NO_FILTERS, NoteView, Retriever
 from bot.services.limits import MAX_RESULTS
 
 
-
-
 class LibraryService:
     """Search and reading, for people and programs."""
 

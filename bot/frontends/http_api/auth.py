@@ -19,7 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bot.frontends.http_api.problems import problem_response
 
 _OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+_FORWARDING = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "via",
+)
 _ALWAYS_OPEN = frozenset({"/healthz", "/readyz"})
 
 
@@ -57,7 +64,11 @@ def refused(headers: Mapping[str, str], scheme: str, access: Access) -> tuple[in
     if token:
         valid = (secrets.compare_digest(token.strip().encode(), t.encode()) for t in access.tokens)
         # `any` over a list: every comparison runs, so timing does not tell which one failed.
-        return None if kind.lower() == "bearer" and any(list(valid)) else (401, "The key is not valid.")
+        return (
+            None
+            if kind.lower() == "bearer" and any(list(valid))
+            else (401, "The key is not valid.")
+        )
     if not access.open_to_loopback:
         return 401, "This server needs a key: Authorization: Bearer viva_…"
     return _foreign(headers, scheme)

@@ -19,6 +19,7 @@ from bot.errors import (
     VivaError,
 )
 from bot.frontends.http_api.schemas import Problem
+from ingest.errors import IngestError
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,14 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(VivaError)
     async def viva(_: Request, error: VivaError) -> JSONResponse:
         status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, NotReadyError) else {}
+        headers = (
+            {"Retry-After": str(error.retry_after)} if isinstance(error, NotReadyError) else {}
+        )
         return problem_response(status, error.args[0], repair=error.repair, headers=headers)
+
+    @app.exception_handler(IngestError)
+    async def index(_: Request, error: IngestError) -> JSONResponse:
+        return problem_response(503, error.args[0], repair=error.repair)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -84,7 +91,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         repair = "See /openapi.json" if error.status_code in (404, 405) else ""
-        return problem_response(error.status_code, str(error.detail), repair=repair, headers=headers)
+        return problem_response(
+            error.status_code, str(error.detail), repair=repair, headers=headers
+        )
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> JSONResponse:

@@ -17,7 +17,7 @@ from bot.services.answers import Consulted, Event
 
 router = APIRouter()
 
-_STREAM = {
+_STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer. As events: `sources`, then a `sentence` for each, then `done`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -59,7 +59,13 @@ def _named(event: Event) -> tuple[str, dict[str, Any]]:
     match event:
         case Consulted():
             read = [
-                {"note": s.note, "title": s.title, "heading": s.heading, "path": s.path, "lines": s.lines}
+                {
+                    "note": s.note,
+                    "title": s.title,
+                    "heading": s.heading,
+                    "path": s.path,
+                    "lines": s.lines,
+                }
                 for s in event.sections
             ]
             return "sources", {"sources": read}

@@ -19,7 +19,9 @@ async def healthz() -> HealthOut:
     return HealthOut(version=__version__)
 
 
-@router.get("/readyz", summary="Can questions be answered?", responses={503: {"model": ReadinessOut}})
+@router.get(
+    "/readyz", summary="Can questions be answered?", responses={503: {"model": ReadinessOut}}
+)
 async def readyz(services: AnyServices, response: Response) -> ReadinessOut:
     """Return the state of every part: 200 when all are ready, else 503."""
     readiness = services.health.readiness()

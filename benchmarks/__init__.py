@@ -1,0 +1,1 @@
+"""Measures the product by running its own code; what judges it is not the product."""
