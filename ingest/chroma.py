@@ -103,13 +103,13 @@ def open_folder(folder: Path) -> Client:
 
 
 @contextmanager
-def lost_server(url: str) -> Iterator[None]:
+def lost_server(url: str = "") -> Iterator[None]:
     """Turn the loss of a connection into a `VectorStoreError`."""
     try:
         yield
     except httpx.TransportError as error:
         raise VectorStoreError(
-            f"The Chroma server at {url} does not answer.",
+            f"The Chroma server {f'at {url} ' if url else ''}does not answer.",
             repair="Start it (chroma run), or unset VIVA_CHROMA_URL to use the embedded one.",
         ) from error
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ingest.chroma import Client, Collection
+from ingest.chroma import Client, Collection, lost_server
 from ingest.chunking import Chunk
 from ingest.embedding import Vectors
 from ingest.errors import IndexDamagedError
@@ -240,6 +240,8 @@ class Index:
 
     def __init__(self, client: Client, generation: str) -> None:
         self._collections = {name: _collection(client, generation, name) for name in COLLECTIONS}
+        # A generation never changes; asking for more records than there are makes Chroma warn.
+        self._counts = {name: c.count() for name, c in self._collections.items()}
 
     def sections(self) -> list[SectionRecord]:
         """Return every section, in the order of their ids."""
@@ -279,15 +281,16 @@ class Index:
         include: list[str],
     ) -> list[tuple[str, float, Any, Any]]:
         collection = self._collections[name]
-        wanted = min(count, collection.count())
+        wanted = min(count, self._counts[name])
         if not wanted:
             return []
-        found = collection.query(
-            query_embeddings=[np.asarray(vector, dtype=np.float32)],
-            n_results=wanted,
-            where=where,
-            include=include,
-        )
+        with lost_server():
+            found = collection.query(
+                query_embeddings=[np.asarray(vector, dtype=np.float32)],
+                n_results=wanted,
+                where=where,
+                include=include,
+            )
         ids = found["ids"][0]
         cosines = [1.0 - float(distance) for distance in found["distances"][0]]
         documents = (found.get("documents") or [[None] * len(ids)])[0]
@@ -299,9 +302,10 @@ class Index:
         ids = [sentence_id(s.id, number) for s in sections for number in range(s.sentences)]
         if not ids:
             return []
-        found = self._collections[SENTENCES].get(
-            ids=ids, include=["embeddings", "documents", "metadatas"]
-        )
+        with lost_server():
+            found = self._collections[SENTENCES].get(
+                ids=ids, include=["embeddings", "documents", "metadatas"]
+            )
         columns = (found[key] for key in ("documents", "metadatas", "embeddings"))
         by_id = {
             key: SentenceRecord(
@@ -320,7 +324,8 @@ class Index:
 
     def note(self, note_id: str) -> NoteRecord | None:
         """Return a note by its id, or None."""
-        found = self._collections[NOTES].get(ids=[note_id], include=["documents", "metadatas"])
+        with lost_server():
+            found = self._collections[NOTES].get(ids=[note_id], include=["documents", "metadatas"])
         if not found["ids"]:
             return None
         documents, metadatas = found["documents"] or [], found["metadatas"] or []

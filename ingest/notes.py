@@ -158,7 +158,7 @@ def read_corpus(root: Path, namespace: str = "") -> Corpus:
     if namespace and not _NAMESPACE.match(namespace):
         problems.append(Problem(root.name, 1, f"the namespace '{namespace}' is not a-z, 0-9 and -"))
     notes = []
-    for file in _note_files(root):
+    for file in note_files(root):
         shown = str(PurePosixPath(root.name, file.relative_to(root).as_posix()))
         note = _read_note(file, shown, root, namespace, problems)
         if note:
@@ -167,7 +167,9 @@ def read_corpus(root: Path, namespace: str = "") -> Corpus:
     return Corpus(namespace, root, tuple(notes), sources, lines, tuple(problems))
 
 
-def _note_files(root: Path) -> list[Path]:
+def note_files(root: Path) -> list[Path]:
+    """Return the notes of a folder: Markdown files, but no README and nothing hidden."""
+
     def is_note(path: Path) -> bool:
         parts = path.relative_to(root).parts
         return path.name != "README.md" and not any(part.startswith(".") for part in parts)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.chroma import Client, Collection, connect, lost_server
-from ingest.errors import IndexMissingError, WriterBusyError
+from ingest.errors import IndexMissingError, VectorStoreError, WriterBusyError
 from ingest.generations import Manifest, prunable
 from ingest.index import COLLECTIONS, collection_name
 
@@ -35,6 +35,7 @@ class ServerStore:
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self._url = url
         self._clock = clock
+        self._shared: Client | None = None
 
     @property
     def place(self) -> str:
@@ -78,12 +79,15 @@ class ServerStore:
 
     @contextmanager
     def _registry(self) -> Iterator[Collection]:
-        with lost_server(self._url):
-            client = self.connect()
-            try:
-                yield client.get_or_create_collection(_REGISTRY, embedding_function=None)
-            finally:
-                client.close()
+        """Lend the registry, always through one connection: readers look at it twice a second."""
+        try:
+            with lost_server(self._url):
+                self._shared = self._shared or self.connect()
+                registry = self._shared.get_or_create_collection
+                yield registry(_REGISTRY, embedding_function=None)
+        except VectorStoreError:
+            self._shared = None
+            raise
 
 
 @dataclass(slots=True)

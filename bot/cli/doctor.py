@@ -131,11 +131,11 @@ def _encoder(settings: Settings) -> Check:
 
 
 def _notes(settings: Settings) -> Check:
+    from ingest.notes import note_files
+
     folders = {"viva": corpus_dir(), **settings.corpus_dirs}
     missing = [f"{name}={folder}" for name, folder in folders.items() if not folder.is_dir()]
-    counts = [
-        f"{name}: {sum(1 for _ in folder.rglob('*.md'))} files" for name, folder in folders.items()
-    ]
+    counts = [f"{name}: {len(note_files(folder))} notes" for name, folder in folders.items()]
     found = f"no folder at {', '.join(missing)}" if missing else ", ".join(counts)
     return Check("notes", not missing, found, "Set VIVA_CORPUS_DIRS to folders that exist.")
 

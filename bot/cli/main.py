@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -54,6 +55,8 @@ def run(arguments: list[str] | None = None) -> int:
     from bot.errors import VivaError
     from ingest.errors import CorpusError, IngestError
 
+    # A command says what went wrong once; only `serve` keeps a log.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         result: Any = viva.main(arguments, prog_name="viva", standalone_mode=False)
     except click.UsageError as error:
