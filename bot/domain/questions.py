@@ -11,12 +11,14 @@ MAX_QUESTION = 2_000
 # Format characters (zero-width, bidirectional, tags) can hide text from the person who pastes it.
 _INVISIBLE = {"Cf", "Cc", "Co", "Cs", "Cn"}
 _SENTENCE_END = re.compile(r"(?<=[?!])\s+|(?<=[a-z)]\.)\s+(?=[A-Z])")
-_QUESTION_WORD = r"(?:how|what|why|when|where|which|who|should|can|could|do|does|is|are|would)"
-_AUXILIARY = r"(?:do|does|is|are|should|can|would|to|i|you|we|the)"
+_WH = r"(?:how|what|why|when|where|which|who)"
+_ASKING = rf"(?:{_WH}|should|can|could|do|does|is|are|would)"
 _JOINED = re.compile(
-    rf"\s*(?:[,;]\s*)?\band\s+(?={_QUESTION_WORD}\s+{_AUXILIARY}\b)", re.IGNORECASE
+    rf"\s*[,;]?\s*\band\s+(?={_WH}\s+(?:do|does|is|are|should|can|would|to|i|you|we|the)\b)",
+    re.IGNORECASE,
 )
 _LEANS = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those|one)\b", re.IGNORECASE)
+_FEWEST_WORDS = 4
 
 
 def clean(text: str) -> str:
@@ -32,22 +34,22 @@ def clean(text: str) -> str:
 def parts(question: str) -> list[str]:
     """Return the questions in a question, in order; itself when it asks one thing.
 
-    Only a part that asks (it ends with a question mark, or begins with a question word) stands
-    alone; other sentences are context and stay with the question that follows, or precedes them.
+    A part asks: it ends with a question mark or begins with a question word. What cannot be
+    understood alone ("why not one?", "how would I find it?") stays with the question before it, and
+    a statement with the question after it. Joined, the parts have the words of the question.
     """
     asked: list[str] = []
     context = ""
     for sentence in _SENTENCE_END.split(question):
-        if not sentence.strip():
-            continue
-        context = f"{context} {sentence}".strip()
-        if _asks(sentence):
-            asked += _joined(context)
+        if not _asks(sentence):
+            context = f"{context} {sentence}".strip()
+        elif asked and not context and not _stands_alone(sentence):
+            asked[-1] = f"{asked[-1]} {sentence}"
+        else:
+            asked += _joined(f"{context} {sentence}".strip())
             context = ""
     if context and asked:
         asked[-1] = f"{asked[-1]} {context}"
-    elif context:
-        asked = [context]
     return asked or [question]
 
 
@@ -59,14 +61,16 @@ def is_name(word: str, question: str) -> bool:
 
 
 def _asks(sentence: str) -> bool:
-    return sentence.rstrip().endswith("?") or bool(
-        re.match(_QUESTION_WORD, sentence.strip(), re.IGNORECASE)
-    )
+    return sentence.rstrip().endswith("?") or bool(re.match(_ASKING, sentence, re.IGNORECASE))
+
+
+def _stands_alone(sentence: str) -> bool:
+    return len(sentence.split()) >= _FEWEST_WORDS and not _LEANS.search(sentence)
 
 
 def _joined(sentence: str) -> list[str]:
-    pieces = [piece.strip() for piece in _JOINED.split(sentence) if piece.strip()]
-    # "What is leakage and how would I find it?" asks one thing twice: "it" needs the first half.
-    if any(len(piece.split()) < 3 or _LEANS.search(piece) for piece in pieces):
+    """Split "How do I detect drift and what do I do then?" where both halves stand alone."""
+    pieces = _JOINED.split(sentence)
+    if not all(_stands_alone(piece) for piece in pieces[1:]) or len(pieces[0].split()) < 3:
         return [sentence]
-    return [piece if piece.endswith(("?", ".")) else f"{piece}?" for piece in pieces]
+    return [*(f"{piece}?" for piece in pieces[:-1]), pieces[-1]]
