@@ -249,8 +249,8 @@ class Index:
         return sorted((_section(*record) for record in records), key=lambda section: section.id)
 
     def questions(self) -> list[tuple[str, str]]:
-        """Return every question that the notes say they answer, with its section's id."""
-        records = _pages(self._collections[QUESTIONS])
+        """Return every question that the notes say they answer, in their order, with its section."""
+        records = sorted(_pages(self._collections[QUESTIONS]), key=lambda record: record[0])
         return [(document, str(metadata["section"])) for _, document, metadata in records]
 
     def nearest_sections(

@@ -15,13 +15,13 @@ from bot.domain.evidence import Evidence, Outcome, Signals, Verdict
 class GateCoefficients:
     """The model and its two thresholds, fitted by `python -m benchmarks.fit_gate`."""
 
-    intercept: float = -7.0
-    asked: float = 5.99
-    sentence: float = 3.97
-    section: float = 1.3
-    covered: float = 0.95
-    answer_from: float = 0.33
-    partial_from: float = 0.22
+    intercept: float = -7.9
+    asked: float = 6.22
+    sentence: float = 4.97
+    section: float = 1.32
+    covered: float = 1.2
+    answer_from: float = 0.3
+    partial_from: float = 0.2
 
 
 GATE = GateCoefficients()

@@ -25,6 +25,8 @@ COVERING_SECTIONS = 3
 
 _ASKED = 40
 _RELATED = 8
+_NEAR_QUESTION = 0.4
+"""Cosine below which a question of the notes has only words in common with the one asked."""
 
 NO_FILTERS = Filters()
 
@@ -122,7 +124,7 @@ class Retriever:
             passages=passages,
             signals=signals,
             missing=missing,
-            related=_related(ranked.asked),
+            related=_related(ranked.asked) or volume.openers[:_RELATED],
         )
 
 
@@ -156,10 +158,11 @@ def _passage(section: Section, sentence: SentenceRecord, query: np.ndarray[Any, 
 
 
 def _related(asked: list[QuestionMatch]) -> tuple[str, ...]:
-    """Return the nearest questions, one a section: two of one section ask for the same text."""
+    """Return the near questions, one a section: two of one section ask for the same text."""
     by_section: dict[str, str] = {}
     for match in asked:
-        by_section.setdefault(match.section, match.question)
+        if match.cosine >= _NEAR_QUESTION:
+            by_section.setdefault(match.section, match.question)
     return tuple(by_section.values())[:_RELATED]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import numpy as np
@@ -41,6 +41,7 @@ class Volume:
             [f"{s.title}\n{s.heading}\n{s.text}" for s in self.sections.values()],
             ["\n".join(asked.get(key, ())) for key in self.sections],
         )
+        self.openers = _openers(self.sections.values(), asked)
         self._opened = opened
         self.readers = 0
         self.retired = False
@@ -150,6 +151,13 @@ class Shelf:
                 await self.refresh()
             except Exception:  # a full disk, say: the next look may find it mended
                 logger.exception("The index could not be looked at")
+
+
+def _openers(sections: Iterable[Section], asked: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return what a newcomer might ask: the first question of each note of the framework."""
+    framework = (s for s in sections if s.kind == "framework" and s.id in asked)
+    first = {s.note: asked[s.id][0] for s in sorted(framework, key=lambda s: s.lines, reverse=True)}
+    return tuple(first[note] for note in sorted(first))
 
 
 def _section(record: SectionRecord) -> Section:
