@@ -9,10 +9,18 @@ PORT =
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install -c constraints.txt
+# Compiling every module would cost most of the installation's time; the few that are used are
+# compiled, once, when they are first imported.
+INSTALL := $(BIN)/python -m pip install --no-compile -c constraints.txt
 SERVE_OPTIONS = $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
+define FIND_PYTHON
+command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name yours: make PYTHON=python3.12 (and the target)" >&2; exit 1; }
+endef
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Containers often set it; every start would then compile again what the installation did not.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -45,6 +53,7 @@ check: $(VENV)/.dev-stamp ## check format, lint, types and the direction of impo
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.test-stamp ingest ## run the benchmarks that need nothing but the notes
+	$(BIN)/python -m benchmarks.retrieval --questions benchmarks/data/questions.jsonl
 	$(BIN)/python -m benchmarks.ingest
 
 audit: $(VENV)/.dev-stamp ## look the pinned dependencies up in the advisory databases
@@ -56,11 +65,13 @@ clean: ## remove .venv and what tools leave behind; never your index or weights
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 free-port:
+	@$(FIND_PYTHON)
 	@$(PYTHON) scripts/preflight.py serve '$(HOST)' '$(PORT)'
 
 # --clear: an environment without its stamp was interrupted half-way. The newer pip resumes a
 # download that breaks off; the one that comes with Python starts again.
 $(VENV)/.made-stamp:
+	@$(FIND_PYTHON)
 	@$(PYTHON) scripts/preflight.py install .
 	$(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) --quiet --upgrade pip

@@ -79,7 +79,9 @@ class OverHttp:
         body = {"question": row["question"], "model": self._model}
         headers = {"Accept": "text/event-stream"}
         try:
-            async with self._client.stream("POST", "/v1/ask", json=body, headers=headers) as response:
+            async with self._client.stream(
+                "POST", "/v1/ask", json=body, headers=headers
+            ) as response:
                 if response.status_code != 200:
                     return Asked(row, error=f"status {response.status_code}")
                 name = ""
@@ -113,7 +115,9 @@ def main() -> None:
     reporting.show(f"{len(rows)} questions", result, as_json=arguments.json)
 
 
-async def _asked(rows: Sequence[dict[str, Any]], settings: Settings, url: str | None) -> list[Asked]:
+async def _asked(
+    rows: Sequence[dict[str, Any]], settings: Settings, url: str | None
+) -> list[Asked]:
     reporting.progress(f"Asking {len(rows)} questions …")
     async with _product(settings, url) as product:
         await product.ask({"question": "What is a warm-up?"})  # the first question loads code

@@ -1,4 +1,4 @@
-"""Reading the sets that benchmarks measure on. A set that is not there is an error that says where."""
+"""Reading the sets that benchmarks measure on; a missing one is an error that says where."""
 
 from __future__ import annotations
 

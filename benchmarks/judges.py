@@ -5,10 +5,10 @@ sentence? Both look at the cosine under all-mpnet-base-v2 and at the share of th
 words (stemmed, function words left out) that the evidence uses. Without the encoder's weights words
 alone decide, and `Judge.name` says so.
 
-The thresholds were set on references alone, never on answers of the product: a key point of one
-reference passes either threshold of `Judge.covers` against the reference of another question in
-fewer than two cases of a hundred, most of them references that copy each other. Every figure of
-these judges is to be read beside its control.
+The thresholds of `Judge.covers` are such that a key point passes against the reference of another
+question in fewer than two cases of a hundred, most of them references that copy each other, and
+that pairs just above them say the same to a reader. Every figure of these judges is to be read
+beside its control.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import Stemmer
 from bm25s.stopwords import STOPWORDS_EN_PLUS
 from numpy.typing import NDArray
 
-COVERED_COSINE = 0.65
+COVERED_COSINE = 0.6
 COVERED_WORDS = 0.6
 SUPPORTED_COSINE = 0.6
 SUPPORTED_WORDS = 0.5
@@ -33,7 +33,9 @@ LEAST_POINT = 3
 
 _STORED_TOGETHER = 128
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)[\"')\]]*\s+(?=[\"'(\[]?[A-Z])"
+)
 _LABEL = re.compile(r"^[^.:]{1,60}:\s+")
 _WORD = re.compile(r"[a-z0-9]+(?:[@.'][a-z0-9]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -86,7 +88,9 @@ class RememberingEncoder:
         missing = [text for text in dict.fromkeys(texts) if self._known(text) is None]
         for start in range(0, len(missing), _STORED_TOGETHER):
             batch = missing[start : start + _STORED_TOGETHER]
-            rows = zip(batch, (vector.tobytes() for vector in self._encoder.encode(batch)), strict=True)
+            rows = zip(
+                batch, (vector.tobytes() for vector in self._encoder.encode(batch)), strict=True
+            )
             with self._db:
                 self._db.executemany("INSERT OR REPLACE INTO vector VALUES (?, ?)", rows)
         return np.stack([np.frombuffer(self._known(text) or b"", np.float32) for text in texts])

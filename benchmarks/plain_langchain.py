@@ -22,7 +22,7 @@ READY = "ready "
 
 
 def build(texts: Mapping[str, str], weights: Path) -> Chroma:
-    """Return a Chroma in memory with the chunks of some texts; `id` in the metadata names the text."""
+    """Return a Chroma in memory with the chunks of some texts; `id` names a chunk's text."""
     import chromadb
     from chromadb.config import Settings
     from langchain_chroma import Chroma

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import warnings
 from argparse import ArgumentParser
@@ -32,6 +33,7 @@ def parser(description: str | None) -> ArgumentParser:
 def run(benchmark: Callable[[], None]) -> None:
     """Run a benchmark; what keeps it from running is said on stderr, with status 1."""
     quiet_libraries()
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     warnings.filterwarnings("ignore")  # of libraries; a table is no place for them
     try:
@@ -82,7 +84,11 @@ def _flat(result: Figures) -> dict[str, Figures]:
     """Return the rows of the table: a group of groups becomes a row for each."""
     rows: dict[str, Figures] = {}
     for key, value in result.items():
-        if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
+        if (
+            isinstance(value, Mapping)
+            and value
+            and all(isinstance(v, Mapping) for v in value.values())
+        ):
             rows |= {f"{key} {name}": inner for name, inner in value.items()}
         elif isinstance(value, Mapping):
             rows[key] = value

@@ -196,9 +196,7 @@ def _first(items: Any, count: int | None) -> Iterator[Any]:
 
 def _arguments() -> Namespace:
     parser = reporting.parser(__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=SHARED / "mlquestions", help="a BEIR folder"
-    )
+    parser.add_argument("--data", type=Path, default=SHARED / "mlquestions", help="a BEIR folder")
     parser.add_argument("--split", default="dev", help="of the BEIR folder")
     parser.add_argument("--questions", type=Path, help="questions about the notes, instead")
     parser.add_argument("--queries", type=int, help="only the first so many")

@@ -32,7 +32,12 @@ def passage_index(
         content = content_key(embedder.fingerprint.to_dict(), dict(passages))
         with store.writer() as writer, Encoding(embedder, cache_dir, Silent()) as encoding:
             pipeline.publish(
-                passage_records(passages), [index.OWN_NAMESPACE], content, writer, encoding, Silent()
+                passage_records(passages),
+                [index.OWN_NAMESPACE],
+                content,
+                writer,
+                encoding,
+                Silent(),
             )
         yield store
 
@@ -62,7 +67,7 @@ async def opened(
 
 
 def passage_records(passages: Mapping[str, str]) -> dict[str, Records]:
-    """Return records whose embedded text is the bare passage: a section without title or heading."""
+    """Return records that embed the bare passage: a section without title or heading."""
     records = index.empty_records()
     for key, text in passages.items():
         metadata = {

@@ -249,7 +249,7 @@ class Index:
         return sorted((_section(*record) for record in records), key=lambda section: section.id)
 
     def questions(self) -> list[tuple[str, str]]:
-        """Return every question that the notes say they answer, in their order, with its section."""
+        """Return every question that a section answers, in order, with the section's id."""
         records = sorted(_pages(self._collections[QUESTIONS]), key=lambda record: record[0])
         return [(document, str(metadata["section"])) for _, document, metadata in records]
 

@@ -128,6 +128,7 @@ class _ServerWriter:
             client.close()
 
     def publish(self, manifest: Manifest) -> None:
+        self._lease.require()  # whoever took over has discarded what was built here
         self._registry.upsert(
             ids=[f"manifest-{manifest.id}"],
             embeddings=_NO_VECTOR,

@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 
+from ingest.chroma import connect
 from ingest.errors import WeightsError
 from ingest.weights import Weights, find_weights
 from tests.fakes import CorpusFolder, FakeEmbedder
@@ -64,13 +67,15 @@ def encoder_weights() -> Weights:
 
 
 @pytest.fixture(scope="session")
-def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start `chroma run` on loopback for the session, and return its address."""
     folder = tmp_path_factory.mktemp("chroma")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; sys.exit(app())"
+    program = (
+        "import sys; from chromadb.cli.cli import app; sys.argv[0] = 'chroma'; sys.exit(app())"
+    )
     arguments = ["run", "--path", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
@@ -82,6 +87,27 @@ def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(10)
+
+
+@pytest.fixture
+def chroma_url(chroma_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the address of a Chroma server that holds nothing."""
+    sessions: list[httpx.Client] = []
+
+    class Session(httpx.Client):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            sessions.append(self)
+
+    # Chroma's client leaves its session open when it is closed, and a lost socket is an error.
+    monkeypatch.setattr(httpx, "Client", Session)
+    yield chroma_server
+    client = connect(chroma_server)
+    for collection in client.list_collections():
+        client.delete_collection(collection.name)
+    client.close()
+    for session in sessions:
+        session.close()
 
 
 def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:

@@ -14,18 +14,8 @@ import yaml
 
 from ingest.embedding import Fingerprint, Precision, Vectors
 
-_NOUNS = (
-    "alarm batch budget cache catalogue click cohort column cost dashboard deadline feed feature "
-    "filter graph holdout incident index interval join label latency ledger listing logger margin "
-    "metric model monitor network owner payload pipeline policy predictor queue quota ranker record "
-    "region replica report request review rollout sample schema score seller server shard signal "
-    "sketch snapshot store stream table team tenant threshold token trace traffic user vector window"
-).split()
-_VERBS = (
-    "absorbs bounds changes checks compares copies counts cuts delays feeds filters guards hides "
-    "joins keeps limits loads marks measures merges moves needs orders reads repeats replaces "
-    "samples sorts splits stores tests trims updates warns weighs"
-).split()
+_NOUNS = ["alarm", "batch", "budget", "cache", "catalogue", "click", "cohort", "column", "cost", "dashboard", "deadline", "feed", "feature", "filter", "graph", "holdout", "incident", "index", "interval", "join", "label", "latency", "ledger", "listing", "logger", "margin", "metric", "model", "monitor", "network", "owner", "payload", "pipeline", "policy", "predictor", "queue", "quota", "ranker", "record", "region", "replica", "report", "request", "review", "rollout", "sample", "schema", "score", "seller", "server", "shard", "signal", "sketch", "snapshot", "store", "stream", "table", "team", "tenant", "threshold", "token", "trace", "traffic", "user", "vector", "window"]
+_VERBS = ["absorbs", "bounds", "changes", "checks", "compares", "copies", "counts", "cuts", "delays", "feeds", "filters", "guards", "hides", "joins", "keeps", "limits", "loads", "marks", "measures", "merges", "moves", "needs", "orders", "reads", "repeats", "replaces", "samples", "sorts", "splits", "stores", "tests", "trims", "updates", "warns", "weighs"]
 
 
 class FakeEmbedder:
@@ -87,7 +77,9 @@ def section(topic: str, body: str | None = None, asks: Sequence[str] | None = No
     """Return a section of a note: heading, questions and prose."""
     asked = asks if asks is not None else (f"What is {topic}?", f"When does {topic} fail?")
     comment = f"<!-- asks: {' | '.join(asked)} -->\n" if asked else ""
-    return f"## {topic[0].upper()}{topic[1:]}\n{comment}\n{prose(topic) if body is None else body}\n"
+    return (
+        f"## {topic[0].upper()}{topic[1:]}\n{comment}\n{prose(topic) if body is None else body}\n"
+    )
 
 
 @dataclass(slots=True)

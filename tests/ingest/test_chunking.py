@@ -281,7 +281,10 @@ def test_a_heading_path_beyond_half_the_window_is_left_out(folder: Path) -> None
 def test_the_id_of_a_text_without_a_heading_is_that_of_its_note(folder: Path) -> None:
     note = _note(folder, "An opening.\n\n## First\n\nText.\n")
     assert note is not None
-    assert [chunk.id for chunk in chunk_note(note, pieces, WINDOW)] == ["topics/x", "topics/x#first"]
+    assert [chunk.id for chunk in chunk_note(note, pieces, WINDOW)] == [
+        "topics/x",
+        "topics/x#first",
+    ]
     assert section_id("g:x", note.sections[1], 2) == "g:x#first~3"
 
 

@@ -164,9 +164,7 @@ def test_the_year_in_a_source_key_is_no_figure(corpus_folder: CorpusFactory) -> 
         "[with a title](drift.md 'a title')",
     ],
 )
-def test_a_link_that_leads_somewhere_is_no_problem(
-    corpus_folder: CorpusFactory, link: str
-) -> None:
+def test_a_link_that_leads_somewhere_is_no_problem(corpus_folder: CorpusFactory, link: str) -> None:
     folder = corpus_folder()
     folder.note("faq/how", "preparing")
     assert body_messages(folder, section("caching", f"{STAYS} See {link}.")) == []
@@ -232,7 +230,9 @@ def test_two_sections_that_say_the_same_are_a_problem_of_the_second(
     corpus_folder: CorpusFactory, embedder: FakeEmbedder, options: IngestOptions
 ) -> None:
     folder = corpus_folder()
-    folder.note("topics/drift-again", body=section("drift", prose("drift") + " Truly, nothing lasts."))
+    folder.note(
+        "topics/drift-again", body=section("drift", prose("drift") + " Truly, nothing lasts.")
+    )
 
     (problem,) = pipeline.check(options, embedder=embedder).problems
 

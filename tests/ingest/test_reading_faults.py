@@ -332,7 +332,9 @@ def options(tmp_path: Path) -> IngestOptions:
 
 
 @pytest.mark.parametrize(
-    ("write", "path", "line", "message"), FAULTS.values(), ids=[name.replace(" ", "_") for name in FAULTS]
+    ("write", "path", "line", "message"),
+    FAULTS.values(),
+    ids=[name.replace(" ", "_") for name in FAULTS],
 )
 def test_a_fault_is_one_problem_at_its_place(
     corpus_folder: CorpusFactory,
@@ -408,9 +410,9 @@ def test_two_notes_with_one_id_are_named_together(corpus_folder: CorpusFactory) 
 
     messages = _lint(folder.root)
 
-    assert Problem("corpus/topics/y.md", 2, "has the id of corpus/topics/drift.md: topics/drift") in (
-        messages
-    )
+    assert Problem(
+        "corpus/topics/y.md", 2, "has the id of corpus/topics/drift.md: topics/drift"
+    ) in (messages)
     assert Problem("corpus/topics/y.md", 2, "must have the id of its place: topics/y") in messages
 
 
@@ -432,7 +434,9 @@ def test_a_group_whose_folder_is_missing_is_named_with_its_namespace(
     assert raised.value.problems[0].path == f"group={tmp_path / 'gone'}"
 
 
-def test_a_namespace_that_cannot_be_part_of_an_id_is_a_problem(corpus_folder: CorpusFactory) -> None:
+def test_a_namespace_that_cannot_be_part_of_an_id_is_a_problem(
+    corpus_folder: CorpusFactory,
+) -> None:
     (problem,) = read_corpus(corpus_folder().root, "My Group").problems
     assert problem.message == "the namespace 'My Group' is not a-z, 0-9 and -"
 

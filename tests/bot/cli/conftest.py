@@ -1,0 +1,58 @@
+"""Commands, run in this process as `viva` runs them, in a folder and an installation of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.cli.main import run
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command left: its exit status, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What was printed, which must be one JSON document and nothing else."""
+        return json.loads(self.out)
+
+
+Viva = Callable[..., Result]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def viva(
+    tmp_path: Path,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Viva:
+    """Return what runs a command; `set_` are settings by their names in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIVA_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("VIVA_CACHE_DIR", str(tmp_path / "cache"))
+
+    def call(*arguments: str, **set_: str) -> Result:
+        for name, value in set_.items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        status = run(list(arguments))
+        out, err = capfd.readouterr()
+        return Result(status, out, err)
+
+    return call
