@@ -39,7 +39,7 @@ SYSTEMS = {
     "dense": FusionWeights(words=0.0, fragments=0.0),
     "hybrid": FusionWeights(),
 }
-SWEPT = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3)
+SWEPT = (0.0, 0.1, 0.15, 0.2, 0.3)
 """Weights of words and of fragments that `--sweep` combines."""
 
 

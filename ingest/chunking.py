@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import sentencex
 from markdown_it import MarkdownIt
 
 from ingest.notes import Note, Section, plain_text, split_lines
+from ingest.sentences import segments
 
 CountTokens = Callable[[str], int]
 """Word pieces of a text, special tokens included, by the tokenizer of the encoder."""
@@ -91,7 +91,7 @@ def split_text(text: str, count_tokens: CountTokens, budget: int) -> list[str]:
 
 
 def _units(text: str, count_tokens: CountTokens, budget: int) -> Iterator[str]:
-    for sentence in sentencex.segment("en", text):
+    for sentence in segments(text):
         if count_tokens(plain_text(sentence)) <= budget:
             yield sentence
             continue
@@ -146,7 +146,7 @@ def _sentences(note: Note, section: Section) -> Iterator[Sentence]:
             if found := marker.match(block[skipped:]):
                 skipped += found.end()
         offset = section.offset + starts[first] + skipped
-        for piece in sentencex.segment("en", block[skipped:]):
+        for piece in segments(block[skipped:]):
             quote = piece.strip()
             if plain_text(quote):
                 yield Sentence(quote, offset + piece.index(quote), number)

@@ -14,8 +14,19 @@ import yaml
 
 from ingest.embedding import Fingerprint, Precision, Vectors
 
-_NOUNS = ["alarm", "batch", "budget", "cache", "catalogue", "click", "cohort", "column", "cost", "dashboard", "deadline", "feed", "feature", "filter", "graph", "holdout", "incident", "index", "interval", "join", "label", "latency", "ledger", "listing", "logger", "margin", "metric", "model", "monitor", "network", "owner", "payload", "pipeline", "policy", "predictor", "queue", "quota", "ranker", "record", "region", "replica", "report", "request", "review", "rollout", "sample", "schema", "score", "seller", "server", "shard", "signal", "sketch", "snapshot", "store", "stream", "table", "team", "tenant", "threshold", "token", "trace", "traffic", "user", "vector", "window"]
-_VERBS = ["absorbs", "bounds", "changes", "checks", "compares", "copies", "counts", "cuts", "delays", "feeds", "filters", "guards", "hides", "joins", "keeps", "limits", "loads", "marks", "measures", "merges", "moves", "needs", "orders", "reads", "repeats", "replaces", "samples", "sorts", "splits", "stores", "tests", "trims", "updates", "warns", "weighs"]
+_NOUNS = """
+alarm batch budget cache catalogue click cohort column cost dashboard deadline feed feature
+filter graph holdout incident index interval join label latency ledger listing logger margin
+metric model monitor network owner payload pipeline policy predictor queue quota ranker
+record region replica report request review rollout sample schema score seller server shard
+signal sketch snapshot store stream table team tenant threshold token trace traffic user
+vector window
+"""
+_VERBS = """
+absorbs bounds changes checks compares copies counts cuts delays feeds filters guards hides
+joins keeps limits loads marks measures merges moves needs orders reads repeats replaces
+samples sorts splits stores tests trims updates warns weighs
+"""
 
 
 class FakeEmbedder:
@@ -63,11 +74,11 @@ def prose(topic: str, words: int = 100) -> str:
     while sum(len(sentence.split()) for sentence in sentences) < words:
         subject, verb, thing, second = (
             topic,
-            chance.choice(_VERBS),
-            chance.choice(_NOUNS),
-            chance.choice(_NOUNS),
+            chance.choice(_VERBS.split()),
+            chance.choice(_NOUNS.split()),
+            chance.choice(_NOUNS.split()),
         )
-        third, other = chance.choice(_NOUNS), chance.choice(_VERBS)
+        third, other = chance.choice(_NOUNS.split()), chance.choice(_VERBS.split())
         sentence = f"{subject} {verb} the {thing} while a {second} {other} one {third}."
         sentences.append(sentence[0].upper() + sentence[1:])
     return " ".join(sentences)

@@ -210,7 +210,8 @@ def _github_slugs(headings: list[str]) -> list[str]:
 def test_prose_becomes_sentences_and_code_and_tables_do_not(folder: Path) -> None:
     note = _note(
         folder,
-        "## Parts\n\nOne stands. Two stands\nhere [@gama-2014].\n\n- An item. And more.\n"
+        "## Parts\n\nOne stands. Two stands\nhere [@gama-2014].\n\n[@lu-2018]\n\n"
+        "- An item. And more.\n"
         "  1. A nested one.\n\n> A quote.\n\n```\nCode. Is code.\n```\n\n"
         "| A table. |\n|---|\n| Of cells. |\n\n<!-- A comment. -->\n",
     )
@@ -219,18 +220,19 @@ def test_prose_becomes_sentences_and_code_and_tables_do_not(folder: Path) -> Non
     assert [(s.quote, s.text, s.paragraph) for s in sentences] == [
         ("One stands.", "One stands.", 0),
         ("Two stands\nhere [@gama-2014].", "Two stands here.", 0),
-        ("An item.", "An item.", 1),
-        ("And more.", "And more.", 1),
-        ("A nested one.", "A nested one.", 2),
-        ("A quote.", "A quote.", 3),
+        ("An item.", "An item.", 2),
+        ("And more.", "And more.", 2),
+        ("A nested one.", "A nested one.", 3),
+        ("A quote.", "A quote.", 4),
     ]
 
 
 def test_sections_know_their_heading_path_their_questions_and_their_lines(folder: Path) -> None:
     note = _note(
         folder,
-        "\nAn opening.\n\n## First\n<!-- asks: Why? |  How\nso? | -->\n\nText.\n\n### Deeper\n\nMore.\n"
-        "\n- # in a list\n\n> # in a quote\n\n## Empty\n\n## Second\n\nLast.\n",
+        "\nAn opening.\n\n## First\n<!-- asks: Why? |  How\nso? | -->\n\nText.\n\n"
+        "### Deeper\n\nMore.\n\n- # in a list\n\n> # in a quote\n"
+        "\n## Empty\n\n## Second\n\nLast.\n",
     )
     assert note is not None
     assert [(s.heading, s.slug, s.asks, s.first_line, s.last_line) for s in note.sections] == [

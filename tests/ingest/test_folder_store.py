@@ -1,4 +1,4 @@
-"""Generations in a folder: one writer, private copies, and a pointer that always leads somewhere."""
+"""Generations in a folder: one writer, private copies, a pointer that always leads somewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from ingest import folder_store
+from ingest.chroma import Client
 from ingest.errors import IndexDamagedError, IndexMissingError, WriterBusyError
 from ingest.folder_store import FolderStore
 from tests.ingest.test_generations import manifest
@@ -33,6 +34,11 @@ def _publish(store: FolderStore, name: str) -> None:
             collection = client.create_collection("records", embedding_function=None)
             collection.add(ids=[name], embeddings=[[1.0, 0.0]])
         writer.publish(manifest(name))
+
+
+def _fail_half_way(client: Client) -> None:
+    client.create_collection("part", embedding_function=None)
+    raise ZeroDivisionError
 
 
 def _reader_copies(root: Path) -> list[Path]:
@@ -165,8 +171,7 @@ def test_a_build_that_fails_is_discarded(store: FolderStore, root: Path) -> None
     _publish(store, "a")
     with store.writer() as writer:
         with pytest.raises(ZeroDivisionError), writer.build("b") as client:
-            client.create_collection("part", embedding_function=None)
-            raise ZeroDivisionError
+            _fail_half_way(client)
         assert list((root / "building").iterdir()) == []
     assert store.current() == "a"
     assert [m.id for m in store.manifests()] == ["a"]

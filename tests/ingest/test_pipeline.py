@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ingest import index, pipeline
-from ingest.errors import IndexDamagedError, IndexMissingError, WriterBusyError
+from ingest.errors import CorpusError, IndexDamagedError, IndexMissingError, WriterBusyError
 from ingest.folder_store import FolderStore
 from ingest.generations import KEPT
 from ingest.index import Index
@@ -220,6 +220,15 @@ def test_a_check_writes_no_index(options: IngestOptions, corpus: CorpusFolder) -
     report = check(options, embedder=FakeEmbedder())
     assert (report.notes, report.sections, report.sources, report.problems) == (2, 3, 1, ())
     assert not options.index_dir.exists()
+
+
+def test_notes_that_say_the_same_are_not_published(
+    options: IngestOptions, store: FolderStore, corpus: CorpusFolder
+) -> None:
+    corpus.note("topics/drift-again", "drift")
+    with pytest.raises(CorpusError, match="1 problem in the notes"):
+        build(options)
+    assert store.current() is None
 
 
 def test_a_groups_notes_stand_beside_ours(

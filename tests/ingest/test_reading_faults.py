@@ -1,4 +1,4 @@
-"""Each fault of a corpus is one `Problem` at the right place, and a faulty corpus builds nothing."""
+"""Each fault of a corpus is one `Problem` at its place, and a faulty corpus builds nothing."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
     "YAML nested a thousand deep": (
         writes(head("title: X", f"title: {'[' * 5_000}{']' * 5_000}")),
         NOTE,
-        2,
-        "YAML",
+        3,
+        "nested too deeply",
     ),
     "bytes that are not UTF-8": (
         writes(body("").encode() + b"caf\xe9\n"),

@@ -1,4 +1,4 @@
-"""Weights are found where they lie, fetched once, and never loaded unless they are the pinned ones."""
+"""Weights are found where they lie, fetched once, and only loaded if they are the pinned ones."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from bot.content import corpus_dir
 from ingest.chunking import chunk_note
-from ingest.embedding import BATCH, SentenceEmbedder, open_embedder
+from ingest.embedding import BATCH, Precision, SentenceEmbedder, Vectors, open_embedder
 from ingest.notes import plain_text, read_corpus
 from ingest.pipeline import IngestOptions, check
 from ingest.weights import Weights
@@ -74,6 +76,46 @@ def test_both_precisions_give_the_same_directions(encoder: SentenceEmbedder) -> 
 
 def test_few_texts_are_not_worth_a_measurement(encoder: SentenceEmbedder) -> None:
     assert encoder.fastest_precision(["one"] * BATCH) == "float32"
+
+
+class TimedEmbedder(SentenceEmbedder):
+    """Encodes in a time, and in directions, that are given for bfloat16."""
+
+    def __init__(self, weights: Weights, seconds: float, cosine: float) -> None:
+        super().__init__(weights)
+        self._seconds = seconds
+        self._cosine = cosine
+
+    def encode(self, texts: Sequence[str], precision: Precision = "float32") -> Vectors:
+        time.sleep(0.05 if precision == "float32" else self._seconds)
+        cosine = 1.0 if precision == "float32" else self._cosine
+        vector = np.array([cosine, np.sqrt(1.0 - cosine**2)], dtype=np.float32)
+        return np.tile(vector, (len(texts), 1))
+
+
+@pytest.mark.parametrize(
+    ("supported", "seconds", "cosine", "chosen"),
+    [
+        (True, 0.01, 0.9999, "bfloat16"),
+        (True, 0.045, 0.9999, "float32"),
+        (True, 0.01, 0.99, "float32"),
+        (False, 0.01, 0.9999, "float32"),
+    ],
+    ids=["faster", "hardly faster", "other directions", "emulated"],
+)
+def test_a_lower_precision_is_chosen_where_it_is_faster_and_as_right(
+    encoder_weights: Weights,
+    monkeypatch: pytest.MonkeyPatch,
+    supported: bool,
+    seconds: float,
+    cosine: float,
+    chosen: Precision,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    embedder = TimedEmbedder(encoder_weights, seconds, cosine)
+    assert embedder.fastest_precision(["some words"] * 8 * BATCH) == chosen
 
 
 def test_the_precision_for_many_texts_is_measured_or_exact(encoder: SentenceEmbedder) -> None:

@@ -94,12 +94,14 @@ def test_a_bad_value_is_refused_without_being_shown(viva: Viva) -> None:
     assert SECRET not in result.err
 
 
-@pytest.mark.parametrize("question", ["", " ", "?"])
-def test_an_empty_search_is_refused_before_anything_is_loaded(viva: Viva, question: str) -> None:
-    result = viva("ask", question)
+@pytest.mark.parametrize("command", [["ask", "What is drift?"], ["search", "drift"]])
+def test_without_an_encoder_a_question_is_met_with_what_to_do(
+    viva: Viva, command: list[str]
+) -> None:
+    result = viva(*command, VIVA_EMBEDDING_MODEL="/nowhere")
 
     assert (result.status, result.out) == (1, "")
-    assert "Traceback" not in result.err
+    assert result.err.splitlines()[-1].startswith("VIVA_EMBEDDING_MODEL is '/nowhere'")
 
 
 # models
