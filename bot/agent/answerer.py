@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from bot.domain.answers import Citation, CitedSentence, Sentence
 from bot.domain.evidence import Evidence, Passage, Verdict
@@ -55,12 +55,19 @@ def compose(verdicts: Sequence[Verdict]) -> Iterator[CitedSentence]:
             continue
         length = PARTIAL if verdict.outcome == "partial" else FULL if len(verdicts) == 1 else SHARED
         for section in _by_section(select(verdict.evidence, length)):
-            fresh = [passage for passage in section if passage.quote not in quoted]
+            fresh = _unsaid(section, quoted)
             for passage in fresh:
                 number += 1
                 quoted.add(passage.quote)
                 yield _cited(passage, number, paragraph)
             paragraph += bool(fresh)
+
+
+def supported(verdict: Verdict) -> Verdict:
+    """Return the verdict, refused when no sentence is there to be quoted for it."""
+    if verdict.outcome != "refused" and not select(verdict.evidence, PARTIAL):
+        return replace(verdict, outcome="refused")
+    return verdict
 
 
 def select(evidence: Evidence, length: Length) -> list[Passage]:
@@ -97,6 +104,8 @@ def _pick(
         if passage.cosine < least or passage.number in picked:
             continue
         needed = _with_antecedents(passage, by_number)
+        if needed is None:
+            continue
         added = [p for p in needed if p.number not in picked]
         known = [*chosen, *(by_number[number] for number in picked)]
         if len(picked) + len(added) > quota or any(_repeats(p, known) for p in added):
@@ -109,15 +118,25 @@ def _score(passage: Passage) -> float:
     return passage.cosine + (_LEAD_BONUS if passage.number == 0 else 0.0)
 
 
-def _with_antecedents(passage: Passage, by_number: dict[int, Passage]) -> list[Passage]:
-    """Return the sentence, and before it those that it leans on."""
+def _with_antecedents(passage: Passage, by_number: dict[int, Passage]) -> list[Passage] | None:
+    """Return the sentence, and before it those that it leans on; None if one is not there."""
     needed = [passage]
     while _LEANS_BACK.match(needed[0].text):
         before = by_number.get(needed[0].number - 1)
         if before is None:
-            break
+            return None
         needed.insert(0, before)
     return needed
+
+
+def _unsaid(section: Iterable[Passage], quoted: Container[str]) -> list[Passage]:
+    """Return what was not quoted before, without what leans on a sentence that now stands apart."""
+    fresh: list[Passage] = []
+    for passage in section:
+        follows = bool(fresh) and fresh[-1].number == passage.number - 1
+        if passage.quote not in quoted and (follows or not _LEANS_BACK.match(passage.text)):
+            fresh.append(passage)
+    return fresh
 
 
 def _by_section(passages: Iterable[Passage]) -> Iterable[list[Passage]]:

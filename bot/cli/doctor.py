@@ -149,7 +149,7 @@ def _vector_store(settings: Settings) -> Check:
     quiet_libraries()
     store = ServerStore(settings.chroma_url)
     store.current()
-    return Check("vector store", True, f"Chroma server at {settings.chroma_url}")
+    return Check("vector store", True, f"Chroma server at {store.place}")
 
 
 def _index(settings: Settings) -> Check:

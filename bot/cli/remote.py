@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -24,26 +26,30 @@ class Remote:
 
     def ask(self, body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the events of an answer as they come: name and data. Raises `ServerError`."""
-        response = self._send("POST", "/v1/ask", body, accept="text/event-stream")
-        name = ""
-        for raw in response:
-            line = raw.decode().rstrip("\r\n")
-            if line.startswith("event: "):
-                name = line.removeprefix("event: ")
-            elif line.startswith("data: "):
-                yield name, json.loads(line.removeprefix("data: "))
+        with _failures(), self._send("POST", "/v1/ask", body, accept="text/event-stream") as lines:
+            name = ""
+            for raw in lines:
+                line = raw.decode().rstrip("\r\n")
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield name, json.loads(line.removeprefix("data: "))
+            if name != "done":
+                raise ServerError("The answer broke off.", repair="Ask again.")
 
     def search(
         self, query: str, k: int, filters: dict[str, tuple[str, ...]]
     ) -> list[dict[str, Any]]:
         """Return the sections found. Raises `ServerError`."""
         parameters = urlencode({"q": query, "k": k, **filters}, doseq=True)
-        found: list[dict[str, Any]] = json.load(self._send("GET", f"/v1/search?{parameters}"))
-        return found
+        with _failures(), self._send("GET", f"/v1/search?{parameters}") as response:
+            found: list[dict[str, Any]] = json.load(response)
+            return found
 
+    @contextmanager
     def _send(
         self, method: str, path: str, body: dict[str, Any] | None = None, accept: str = "*/*"
-    ) -> http.client.HTTPResponse:
+    ) -> Iterator[http.client.HTTPResponse]:
         address = urlsplit(self.server.url)
         connection = http.client.HTTPConnection(
             address.hostname or "127.0.0.1", address.port, timeout=_TIMEOUT_S
@@ -51,11 +57,16 @@ class Remote:
         headers = {"Authorization": f"Bearer {self.server.token}", "Accept": accept}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            raise _error(response)
-        return response
+        try:
+            connection.request(
+                method, path, json.dumps(body) if body is not None else None, headers
+            )
+            response = connection.getresponse()
+            if response.status != HTTPStatus.OK:
+                raise _error(response)
+            yield response
+        finally:
+            connection.close()
 
 
 def find_remote(data_dir: Path) -> Remote | None:
@@ -73,11 +84,23 @@ def find_remote(data_dir: Path) -> Remote | None:
     return Remote(server)
 
 
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Translate what a lost server, or another program on its port, does to a request."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ServerError(
+            f"The running server did not answer as Viva does ({type(error).__name__}).",
+            repair="Restart it: viva serve",
+        ) from error
+
+
 def _error(response: http.client.HTTPResponse) -> ServerError:
     try:
         problem = json.load(response)
         return ServerError(problem["detail"], repair=problem.get("repair", ""))
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return ServerError(
             f"The running server answered {response.status}.", repair="Restart it: viva serve"
         )

@@ -12,6 +12,7 @@ from bot.cli.ask import LOADING
 from bot.cli.remote import find_remote
 from bot.cli.rendering import section, status
 from bot.domain.evidence import KINDS, LEVELS, PHASES, Filters
+from bot.domain.questions import clean
 from bot.services.limits import MAX_RESULTS
 from bot.settings import Settings, load_settings
 
@@ -42,6 +43,7 @@ def search(
     as_json: bool,
 ) -> None:
     """Search the notes for QUERY and print the best sections."""
+    query = clean(query)
     settings = load_settings()
     if remote := find_remote(settings.data_dir):
         given = {"kind": kind, "phase": phase, "level": level, "namespace": namespace}

@@ -61,6 +61,11 @@ class Section:
     phases: tuple[str, ...] = ()
     namespace: str = "viva"
 
+    @property
+    def whole(self) -> str:
+        """The id of the section of which this is a part: a long one is cut into `id`, `id~2`, …"""
+        return self.id.partition("~")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:

@@ -24,11 +24,9 @@ _FEWEST_WORDS = 4
 def clean(text: str) -> str:
     """Return a text without invisible characters and with single spaces."""
     visible = "".join(
-        " " if char in "\t\r\n" else char
-        for char in unicodedata.normalize("NFC", text)
-        if char in "\t\r\n" or unicodedata.category(char) not in _INVISIBLE
+        char for char in text if char.isspace() or unicodedata.category(char) not in _INVISIBLE
     )
-    return " ".join(visible.split())
+    return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
 def parts(question: str) -> list[str]:

@@ -30,16 +30,17 @@ class FusionWeights:
         return 1.0 - self.words - self.fragments
 
 
-def scale(scores: Scores) -> dict[str, float]:
-    """Return the scores mapped linearly onto [0, 1]: the worst to 0, the best to 1.
+def scale(scores: Scores, low: float | None = None) -> dict[str, float]:
+    """Return the scores mapped linearly onto [0, 1]: the best to 1, `low` or the worst to 0.
 
-    Equal scores say nothing about order and become 0.
+    Scores that are all equal become 1.
     """
     if not scores:
         return {}
-    low, high = min(scores.values()), max(scores.values())
+    high = max(scores.values())
+    low = min(scores.values()) if low is None else low
     if high <= low:
-        return dict.fromkeys(scores, 0.0)
+        return dict.fromkeys(scores, 1.0)
     return {key: (score - low) / (high - low) for key, score in scores.items()}
 
 
@@ -51,9 +52,18 @@ def fuse(
     A record that a list does not hold scores 0 there. Raising one record's score in one list never
     lowers its place.
     """
+    scaled = (
+        (scale(dense), weights.dense),
+        (_scale_lexical(words), weights.words),
+        (_scale_lexical(fragments), weights.fragments),
+    )
     total: dict[str, float] = {}
-    weighted = ((dense, weights.dense), (words, weights.words), (fragments, weights.fragments))
-    for scores, weight in weighted:
-        for key, score in scale(scores).items():
+    for scores, weight in scaled:
+        for key, score in scores.items():
             total[key] = total.get(key, 0.0) + weight * score
     return sorted(total.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _scale_lexical(scores: Scores) -> dict[str, float]:
+    """Scale BM25 scores: unless they fill the pool, the worst record is one that does not match."""
+    return scale(scores, low=None if len(scores) >= POOL else min([0.0, *scores.values()]))

@@ -77,7 +77,9 @@ class LexicalIndex:
         Terms are weighted by inverse document frequency (Robertson and Zaragoza, 2009), so that a
         rare name weighs more than "model". The share of a query without terms is 0.
         """
-        wanted = dict(reversed(stems(query)))
+        wanted: dict[str, str] = {}
+        for stem, word in stems(query):
+            wanted.setdefault(stem, word)
         held = frozenset[str]().union(*(self._sets[self._position[key]] for key in ids))
         weight = {stem: self._rarity(stem) for stem in wanted}
         total = sum(weight.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from bot.domain.ports import QueryEncoder
 from bot.errors import NoteNotFoundError
 from bot.retrieval.fusion import POOL, FusionWeights, fuse
 from bot.retrieval.shelf import Shelf, Volume
+from bot.retrieval.threads import to_the_end
 from ingest.index import QuestionMatch, SentenceRecord, where_clause
 from ingest.notes import plain_text
 
@@ -60,19 +60,19 @@ class Retriever:
         """Return at most `k` sections that the filters allow, best first."""
         vector = await self._encoder.encode(query)
         async with self._shelf.volume() as volume:
-            ranked = await asyncio.to_thread(self._rank, volume, query, vector, filters)
+            ranked = await to_the_end(self._rank, volume, query, vector, filters)
         return ranked.hits[:k]
 
     async def evidence(self, question: str, filters: Filters = NO_FILTERS) -> Evidence:
         """Return what the notes hold on one question, all from the same generation."""
         vector = await self._encoder.encode(question)
         async with self._shelf.volume() as volume:
-            return await asyncio.to_thread(self._evidence, volume, question, vector, filters)
+            return await to_the_end(self._evidence, volume, question, vector, filters)
 
     async def note(self, note_id: str) -> NoteView:
         """Return a note. Raises `NoteNotFoundError`."""
         async with self._shelf.volume() as volume:
-            found = await asyncio.to_thread(volume.index.note, note_id)
+            found = await to_the_end(volume.index.note, note_id)
         if found is None:
             raise NoteNotFoundError(f"There is no note {note_id!r}.")
         return NoteView(found.head, found.text)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bot.domain.evidence import Filters, Section
 from bot.errors import NotReadyError
 from bot.retrieval.lexical import LexicalIndex
+from bot.retrieval.threads import to_the_end
 from ingest.embedding import Fingerprint
 from ingest.errors import IndexMissingError, IngestError
 from ingest.generations import GenerationStore, Manifest, OpenGeneration
@@ -65,8 +66,7 @@ class Shelf:
         self._fingerprint: Fingerprint | None = None
         self._volume: Volume | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._refused: str | None = None
-        self.fault: IngestError | None = None
+        self.fault: Exception | None = None
 
     @property
     def manifest(self) -> Manifest | None:
@@ -106,15 +106,20 @@ class Shelf:
             await self._close_if_done(volume)
 
     async def refresh(self) -> None:
-        """Open the generation pointed to, if it is not the one that serves."""
+        """Open the generation pointed to, if it is not the one that serves.
+
+        What cannot be opened is logged once, and the volume that serves goes on; without one, it is
+        the fault that readiness tells.
+        """
         try:
             await self._follow_pointer()
-            self.fault = None if self._volume else self.fault
-        except IngestError as error:
-            # The volume that serves goes on; without one, readiness says why.
-            if str(error) != self._refused:
-                logger.warning("The index cannot be opened: %s", error)
-            self._refused, self.fault = str(error), error
+        except Exception as error:
+            expected = isinstance(error, IngestError)
+            if str(error) != str(self.fault):
+                logger.warning("No new index: %s", error, exc_info=None if expected else error)
+            self.fault = error
+        else:
+            self.fault = None
 
     async def _follow_pointer(self) -> None:
         wanted = await asyncio.to_thread(self._store.current)
@@ -122,9 +127,8 @@ class Shelf:
             raise IndexMissingError(self._store.place)
         if self._volume and self._volume.manifest.id == wanted:
             return
-        volume = await asyncio.to_thread(self._open, wanted)
+        volume = await to_the_end(self._open, wanted, undo=Volume.close)
         previous, self._volume = self._volume, volume
-        self._refused = None
         logger.info("Serving generation %s", wanted)
         if previous:
             previous.retired = True
@@ -147,10 +151,7 @@ class Shelf:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            try:
-                await self.refresh()
-            except Exception:  # a full disk, say: the next look may find it mended
-                logger.exception("The index could not be looked at")
+            await self.refresh()
 
 
 def _openers(sections: Iterable[Section], asked: dict[str, list[str]]) -> tuple[str, ...]:

@@ -61,6 +61,10 @@ class BatchingEncoder:
         assert self._embedder is not None, "start() comes first"
         try:
             vectors = await asyncio.to_thread(self._embedder.encode, [text for text, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
         except Exception as error:
             for _, future in batch:
                 if not future.done():

@@ -62,10 +62,11 @@ class AnswerService:
         """Yield what was consulted, then each sentence, then the answer that holds them all."""
         started = self._clock()
         asked = _valid(question, model)
-        parts = questions.parts(asked)[:MAX_PARTS]
+        parts = questions.parts(asked)
+        left, parts = parts[MAX_PARTS:], parts[:MAX_PARTS]
         evidence = await asyncio.gather(*(self._searcher.evidence(part) for part in parts))
         retrieved = self._clock()
-        verdicts = [decide(found) for found in evidence]
+        verdicts = [answerer.supported(decide(found)) for found in evidence]
         gated = self._clock()
         yield Consulted(_consulted(verdicts))
         sentences: list[CitedSentence] = []
@@ -74,17 +75,16 @@ class AnswerService:
             first = self._clock() if not sentences else first
             sentences.append(sentence)
             yield sentence
-        status = _status(verdicts)
         yield Answer(
             id=self._new_id(),
             conversation=conversation or self._new_id(),
             generation=evidence[0].generation,
             question=asked,
-            status=status,
+            status=_status(verdicts, left),
             answer=render(sentences) if sentences else NOT_COVERED,
             sentences=tuple(cited.sentence for cited in sentences),
             citations=tuple(c for cited in sentences for c in cited.citations),
-            uncovered=_uncovered(verdicts),
+            uncovered=_uncovered(verdicts, left),
             suggestions=_suggestions(verdicts, asked),
             engine=answerer.ENGINE,
             timings_ms=Timings(
@@ -113,9 +113,11 @@ def _valid(question: str, model: str) -> str:
     return asked
 
 
-def _status(verdicts: Sequence[Verdict]) -> Outcome:
+def _status(verdicts: Sequence[Verdict], left: Sequence[str]) -> Outcome:
     outcomes = {verdict.outcome for verdict in verdicts}
-    return outcomes.pop() if len(outcomes) == 1 else "partial"
+    if outcomes == {"refused"}:
+        return "refused"
+    return "answered" if outcomes == {"answered"} and not left else "partial"
 
 
 def _consulted(verdicts: Sequence[Verdict]) -> tuple[Section, ...]:
@@ -128,16 +130,16 @@ def _consulted(verdicts: Sequence[Verdict]) -> tuple[Section, ...]:
     return tuple(read.values())
 
 
-def _uncovered(verdicts: Sequence[Verdict]) -> str:
-    """Say what the notes do not answer: whole questions, or words that no found section uses."""
-    if len(verdicts) == 1 and verdicts[0].outcome == "answered":
-        return ""
+def _uncovered(verdicts: Sequence[Verdict], left: Sequence[str]) -> str:
+    """Say what is not answered: by the notes, in part or at all, or because too much was asked."""
     said = []
     for verdict in verdicts:
         if verdict.outcome == "refused":
             said.append(f"Not covered by the notes: {verdict.evidence.question}")
         elif verdict.outcome == "partial":
             said.append(_touched(verdict))
+    if left:
+        said.append(f"More than {MAX_PARTS} questions at once; ask again: {' '.join(left)}")
     return " ".join(said)
 
 

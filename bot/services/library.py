@@ -22,7 +22,7 @@ class LibraryService:
             raise QuestionError(f"A query has 1 to {questions.MAX_QUESTION} characters.")
         wanted = min(k, MAX_RESULTS)
         hits = await self._retriever.search(asked, 2 * wanted, filters)
-        first = {(hit.section.note, hit.section.heading): hit for hit in reversed(hits)}
+        first = {hit.section.whole: hit for hit in reversed(hits)}
         distinct = sorted(first.values(), key=lambda hit: hit.rank)[:wanted]
         return [
             Hit(rank, hit.section, round(hit.score, 4), hit.cosine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.domain.evidence import Evidence, Filters, Hit, Passage, Section, Signals, Source
 from bot.retrieval.gate import GATE, probability
@@ -108,6 +108,14 @@ class FakeHealth:
     async def until_started(self, timeout_s: float) -> None:
         self.waited.append(timeout_s)
         self.state = self.becomes or self.state
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait until something is so, or the time is up."""
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
 
 
 class Clock:

@@ -22,9 +22,7 @@ def vectors_cache(tmp_path_factory: pytest.TempPathFactory, encoder_weights: Wei
 
 
 @pytest.fixture(scope="session")
-def installation(
-    tmp_path_factory: pytest.TempPathFactory, vectors_cache: Path
-) -> Installation:
+def installation(tmp_path_factory: pytest.TempPathFactory, vectors_cache: Path) -> Installation:
     """Return an installation whose index is built; for tests that only read."""
     installed = install(tmp_path_factory.mktemp("installation"), vectors_cache)
     built = installed.run("ingest")

@@ -9,13 +9,11 @@ from fastapi.openapi.utils import get_openapi
 
 from bot import __version__
 from bot.frontends.http_api.auth import Access, AccessGuard
+from bot.frontends.http_api.limits import BodyLimit
 from bot.frontends.http_api.problems import RESPONSES, add_problem_handlers
 from bot.frontends.http_api.routes import ask, health, library
 from bot.frontends.http_api.schemas import Problem
 from bot.services.bundle import Services
-
-MAX_BODY_BYTES = 64 * 1024
-"""A question is at most 2,000 characters; JSON escapes make six bytes of one."""
 
 
 def create_app(services: Services, access: Access) -> FastAPI:
@@ -25,13 +23,13 @@ def create_app(services: Services, access: Access) -> FastAPI:
         version=__version__,
         summary="An interview coach for machine-learning system design.",
         description="Answers come from curated notes; every sentence carries a verbatim quote.",
-        max_body_size=MAX_BODY_BYTES,
         # The interactive pages would load scripts from another host.
         docs_url=None,
         redoc_url=None,
         responses=RESPONSES,
     )
     app.state.services = services
+    app.add_middleware(BodyLimit)
     app.add_middleware(AccessGuard, access=access)
     add_problem_handlers(app)
     app.include_router(ask.router, tags=["answers"])

@@ -74,9 +74,17 @@ def refused(headers: Mapping[str, str], scheme: str, access: Access) -> tuple[in
     return _foreign(headers, scheme)
 
 
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without its port; None if it is no host."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
 def _foreign(headers: Mapping[str, str], scheme: str) -> tuple[int, str] | None:
     host = headers.get("host", "")
-    if urlsplit(f"//{host}").hostname not in _OWN_HOSTS:
+    if _name(host) not in _OWN_HOSTS:
         return 403, "Without a key, the host must be localhost, 127.0.0.1 or [::1]."
     origin = headers.get("origin")
     if origin is not None and origin != f"{scheme}://{host}":

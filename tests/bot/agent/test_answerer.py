@@ -195,7 +195,8 @@ SENTENCES = st.lists(
 )
 EVIDENCE = st.builds(
     lambda found, scores: some_evidence(
-        "?", dict(zip((FIRST, SECOND, THIRD, FOURTH), found, strict=False)),
+        "?",
+        dict(zip((FIRST, SECOND, THIRD, FOURTH), found, strict=False)),
         scores=sorted(scores[: len(found)], reverse=True),
     ),
     st.lists(SENTENCES, max_size=4),

@@ -1,4 +1,4 @@
-"""Commands, run in this process as `viva` runs them, in a folder and an installation of their own."""
+"""Commands, run in this process as `viva` runs them, with folders of their own."""
 
 from __future__ import annotations
 

@@ -198,9 +198,7 @@ def test_the_doctor_names_a_damaged_pointer(viva: Viva, data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["doctor", "--json"]])
-def test_the_doctor_never_shows_a_secret(
-    viva: Viva, data_dir: Path, arguments: list[str]
-) -> None:
+def test_the_doctor_never_shows_a_secret(viva: Viva, data_dir: Path, arguments: list[str]) -> None:
     token = announce(data_dir, "http://127.0.0.1:9").token
     url = f"http://viva:{SECRET}@127.0.0.1:9"
     result = viva(*arguments, VIVA_DISCORD_TOKEN=SECRET, VIVA_CHROMA_URL=url)

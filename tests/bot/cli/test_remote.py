@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
@@ -19,7 +20,8 @@ from tests.bot.cli.conftest import Viva
 
 CITATION = {
     "n": 1, "note": "topics/drift", "title": "Drift", "heading": "Seeing it",
-    "path": "corpus/topics/drift.md", "lines": [12, 13], "quote": "Drift moves inputs [@gama-2014].",
+    "path": "corpus/topics/drift.md", "lines": [12, 13],
+    "quote": "Drift moves inputs [@gama-2014].",
     "support": 1.0,
     "sources": [{"key": "gama-2014", "title": "A survey", "authors": "João Gama, Indrė Žliobaitė",
                  "year": 2014, "url": "https://doi.org/10.1145/2523813"}],
@@ -42,10 +44,15 @@ HIT = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def _no_socket_stays_open() -> Iterator[None]:
+    """Let a connection that was forgotten be this test's fault, not that of a later one."""
+    yield
+    gc.collect()
+
+
 def events(*named: tuple[str, Any]) -> bytes:
-    return b"".join(
-        f"event: {name}\ndata: {json.dumps(data)}\n\n".encode() for name, data in named
-    )
+    return b"".join(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode() for name, data in named)
 
 
 ANSWERED = events(("sources", {"sources": []}), ("sentence", SENTENCE), ("done", DONE))
@@ -89,7 +96,7 @@ def running(data_dir: Path) -> Iterator[Announce]:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST
+            do_GET = do_POST  # noqa: N815 - the library's name
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -11,7 +11,25 @@ from hypothesis import strategies as st
 
 from bot.domain import questions
 
-WORDS = "what is leakage how would I detect drift the model which and my labels are late it".split()
+WORDS = [
+    "what",
+    "is",
+    "leakage",
+    "how",
+    "would",
+    "I",
+    "detect",
+    "drift",
+    "the",
+    "model",
+    "which",
+    "and",
+    "my",
+    "labels",
+    "are",
+    "late",
+    "it",
+]
 ASKED = st.lists(
     st.tuples(st.lists(st.sampled_from(WORDS), min_size=1, max_size=8), st.sampled_from("?.!")),
     min_size=1,
@@ -46,7 +64,12 @@ def test_a_hidden_instruction_is_gone() -> None:
 
 
 def test_visible_text_of_every_script_stays() -> None:
-    for text in ("Was ist Überanpassung?", "什么是数据漂移?", "ما هو الانحراف؟", "P(y | x) ≥ 0.5 🙂"):
+    for text in (
+        "Was ist Überanpassung?",
+        "什么是数据漂移?",
+        "ما هو الانحراف؟",
+        "P(y | x) ≥ 0.5 🙂",
+    ):
         assert questions.clean(text) == text
 
 

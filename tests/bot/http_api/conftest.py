@@ -29,7 +29,9 @@ Client = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
 @asynccontextmanager
-async def client_of(services: Services, access: Access = LOOPBACK) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(
+    services: Services, access: Access = LOOPBACK
+) -> AsyncIterator[httpx.AsyncClient]:
     # Errors that nobody foresaw are raised again for the server's log; what is sent is tested here.
     transport = httpx.ASGITransport(create_app(services, access), raise_app_exceptions=False)
     url = "http://127.0.0.1:8000"

@@ -154,9 +154,7 @@ async def test_hidden_characters_of_a_question_do_not_come_back(client: httpx.As
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html"])
 async def test_only_who_asks_for_events_gets_them(client: httpx.AsyncClient, accept: str) -> None:
-    response = await client.post(
-        "/v1/ask", json={"question": DRIFT}, headers={"Accept": accept}
-    )
+    response = await client.post("/v1/ask", json={"question": DRIFT}, headers={"Accept": accept})
 
     assert response.headers["content-type"] == "application/json"
 

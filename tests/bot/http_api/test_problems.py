@@ -12,7 +12,7 @@ import pytest
 
 from bot.domain.evidence import Evidence, Filters, Hit
 from bot.frontends.http_api import dependencies
-from bot.frontends.http_api.app import MAX_BODY_BYTES
+from bot.frontends.http_api.limits import MAX_BODY_BYTES
 from bot.retrieval.retriever import NO_FILTERS
 from ingest.errors import IndexDamagedError, IngestError
 from tests.bot.fakes import FakeHealth

@@ -19,9 +19,9 @@ def test_scaling_maps_the_worst_to_0_and_the_best_to_1() -> None:
     assert scale({"a": 3.0, "b": 5.0, "c": 4.0}) == {"a": 0.0, "b": 1.0, "c": 0.5}
 
 
-def test_scores_that_do_not_differ_say_nothing() -> None:
-    assert scale({"a": 3.0, "b": 3.0}) == {"a": 0.0, "b": 0.0}
-    assert scale({"a": 3.0}) == {"a": 0.0}
+def test_scores_that_do_not_differ_are_all_the_best() -> None:
+    assert scale({"a": 3.0, "b": 3.0}) == {"a": 1.0, "b": 1.0}
+    assert scale({"a": 3.0}) == {"a": 1.0}
     assert scale({}) == {}
 
 
@@ -32,7 +32,9 @@ def test_scaling_keeps_the_order_and_stays_within_0_and_1(scores: dict[str, floa
     assert scaled.keys() == scores.keys()
     assert all(0.0 <= score <= 1.0 for score in scaled.values())
     assert all(
-        (scaled[one] <= scaled[other]) for one in scores for other in scores
+        (scaled[one] <= scaled[other])
+        for one in scores
+        for other in scores
         if scores[one] <= scores[other]
     )
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import threading
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from bot.retrieval.shelf import Shelf
 from ingest.errors import EmbedderMismatchError, IndexMissingError
 from ingest.folder_store import FolderGeneration, FolderStore
 from tests.bot.conftest import Library, make_library
+from tests.bot.fakes import until
 from tests.fakes import FakeEmbedder
 
 FINGERPRINT = FakeEmbedder().fingerprint
@@ -128,21 +128,16 @@ async def test_a_search_that_is_given_up_does_not_close_what_it_still_reads(
         await asyncio.wait([search], timeout=0.3)
         let.set()
         await asyncio.wait([search], timeout=5)
-        while not seen:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(seen))
 
     assert seen == [2]
 
 
-async def test_the_pointer_is_watched(
-    growing: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_pointer_is_watched(growing: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelves, "WATCH_SECONDS", 0.02)
     async with serving(growing, watch=True) as shelf:
         after = another_generation(growing)
-        deadline = time.monotonic() + 5
-        while shelf.manifest and shelf.manifest.id != after and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        await until(lambda: shelf.manifest is not None and shelf.manifest.id == after)
 
         assert shelf.manifest
         assert shelf.manifest.id == after
@@ -222,9 +217,7 @@ async def test_an_index_that_appears_later_is_served(
     shelf = Shelf(FolderStore(tmp_path / "index"))
     await shelf.start(FINGERPRINT)
     await asyncio.to_thread(make_library, tmp_path)
-    deadline = time.monotonic() + 5
-    while shelf.manifest is None and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    await until(lambda: shelf.manifest is not None)
 
     assert shelf.manifest
     assert shelf.fault is None
@@ -265,8 +258,8 @@ async def test_being_stopped_while_it_opens_leaves_no_copy_behind(
     let.set()
     await asyncio.wait([starting], timeout=5)
     assert await asyncio.to_thread(opened.wait, 10)
-    await asyncio.sleep(0.3)
     await shelf.close()
+    await until(lambda: not copies(growing), 2)
 
     assert copies(growing) == []
 

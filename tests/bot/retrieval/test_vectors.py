@@ -138,7 +138,7 @@ async def test_closing_cancels_whoever_waits() -> None:
 
     embedder.let.set()
     await encoder.close()
-    done, hanging = await asyncio.wait([being_encoded, in_line], timeout=2)
+    _, hanging = await asyncio.wait([being_encoded, in_line], timeout=2)
     for task in hanging:
         task.cancel()
 

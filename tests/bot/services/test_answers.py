@@ -61,14 +61,12 @@ async def test_an_answer_holds_what_was_streamed() -> None:
 EVIDENCE = st.builds(
     lambda texts, signals, related: some_evidence(
         "?",
-        {section: part for section, part in zip((DRIFT, METRICS), texts, strict=False)},
+        dict(zip((DRIFT, METRICS), texts, strict=False)),
         signals=signals,
         related=tuple(related),
     ),
     st.lists(
-        st.lists(
-            st.tuples(st.text("abc It.", min_size=1), st.floats(-0.2, 1)), max_size=6
-        ),
+        st.lists(st.tuples(st.text("abc It.", min_size=1), st.floats(-0.2, 1)), max_size=6),
         max_size=2,
     ),
     st.sampled_from([ANSWERED, PARTIAL, REFUSED]),
@@ -164,7 +162,7 @@ async def test_a_partial_answer_that_lacks_no_name_repeats_the_question() -> Non
 
 
 async def test_every_part_of_a_long_question_is_answered_or_named() -> None:
-    asked = [f"How does part number {word} work?" for word in "one1 two2 three3 four4 five5".split()]
+    asked = [f"How does part number {number}x work?" for number in range(5)]
     answer = await service(*(found(question, ANSWERED) for question in asked)).ask(" ".join(asked))
 
     assert answer.status != "answered"

@@ -48,7 +48,10 @@ async def test_a_section_that_was_cut_into_parts_is_found_once_by_its_best_part(
 
 
 async def test_two_sections_of_one_name_are_two() -> None:
-    sections = [a_section("a#example", heading="Example"), a_section("a#example-1", heading="Example")]
+    sections = [
+        a_section("a#example", heading="Example"),
+        a_section("a#example-1", heading="Example"),
+    ]
 
     assert len(await service(*sections).search("x")) == 2
 
