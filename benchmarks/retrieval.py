@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import product
@@ -39,6 +39,10 @@ SYSTEMS = {
     "dense": FusionWeights(words=0.0, fragments=0.0),
     "hybrid": FusionWeights(),
 }
+
+Search = Callable[[str], Awaitable[list[str]]]
+"""Returns the keys found for a query, best first, each once."""
+
 SWEPT = (0.0, 0.1, 0.15, 0.2, 0.3)
 """Weights of words and of fragments that `--sweep` combines."""
 
@@ -76,32 +80,35 @@ def main() -> None:
     weights = find_weights(settings.embedding_model, settings.cache_dir)
     embedder = open_embedder(settings.embedding_model, settings.cache_dir)
     task = _task(arguments, settings.cache_dir)
-    title = f"{len(task.queries)} queries, {len(task.texts)} texts, {weights.name}"
-    reporting.progress(f"Indexing {len(task.texts)} texts (the first time takes minutes) …")
+    others: dict[str, Search] = {}
+    if not (arguments.sweep or arguments.no_direct or arguments.questions):
+        reporting.progress("Encoding every text for the exact search …")
+        others["dense_direct"] = direct(task.texts, weights.path)
+    if not (arguments.sweep or arguments.no_langchain):
+        reporting.progress("Building the plain LangChain pipeline …")
+        others["langchain"] = langchain(task, weights.path)
+    reporting.progress(f"Indexing {len(task.texts)} texts (minutes, the first time) …")
     with task.index(embedder) as store:
-        if arguments.sweep:
-            result = asyncio.run(sweep(task, store, embedder))
-        else:
-            result = asyncio.run(measure(task, store, embedder))
-    if not arguments.sweep:
-        if not arguments.no_direct and not arguments.questions:
-            reporting.progress("Encoding every passage for the exact search …")
-            result["dense_direct"] = direct(task, weights.path)
-        if not arguments.no_langchain:
-            reporting.progress("Building the plain LangChain pipeline …")
-            result["langchain"] = langchain(task, weights.path)
+        measured = (
+            sweep(task, store, embedder)
+            if arguments.sweep
+            else measure(task, store, embedder, others)
+        )
+        result = asyncio.run(measured)
+    title = f"{len(task.queries)} queries, {len(task.texts)} texts, {weights.name}"
     reporting.show(title, result, as_json=arguments.json)
 
 
-async def measure(task: Task, store: GenerationStore, embedder: Embedder) -> dict[str, Any]:
-    """Return the figures of each way to weigh the product's signals."""
-    result = {}
+async def measure(
+    task: Task, store: GenerationStore, embedder: Embedder, others: Mapping[str, Search]
+) -> dict[str, Any]:
+    """Return the figures of each way to weigh the product's signals, and of what is beside it."""
     async with opened(store, embedder) as (shelf, encoder):
-        for name, weights in SYSTEMS.items():
-            reporting.progress(f"Searching: {name} …")
-            retriever = Retriever(shelf, encoder, weights)
-            result[name] = await _searched(task, retriever)
-    return result
+        own = {
+            name: _search(task, Retriever(shelf, encoder, weights))
+            for name, weights in SYSTEMS.items()
+        }
+        return await _compared(task, own | dict(others))
 
 
 async def sweep(task: Task, store: GenerationStore, embedder: Embedder) -> dict[str, Any]:
@@ -114,54 +121,57 @@ async def sweep(task: Task, store: GenerationStore, embedder: Embedder) -> dict[
         for words, fragments in product(SWEPT, SWEPT):
             reporting.progress(f"Searching: words {words}, fragments {fragments} …")
             retriever = Retriever(shelf, known, FusionWeights(words, fragments))
-            figures = await _searched(task, retriever)
-            grid[f"words {words}"][f"fragments {fragments}"] = figures["ndcg@10"]
+            figures = await _compared(task, {"swept": _search(task, retriever)})
+            grid[f"words {words}"][f"fragments {fragments}"] = figures["swept"]["ndcg@10"]
     return dict(grid)
 
 
-def direct(task: Task, weights: Path) -> dict[str, Any]:
-    """Return the figures of an exact search over the encoder's own vectors, without any index."""
+def direct(texts: Mapping[str, str], weights: Path) -> Search:
+    """Return an exact search over the encoder's own vectors, without any index."""
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(weights), device="cpu", local_files_only=True)
-    texts = model.encode(list(task.texts.values()), batch_size=BATCH, normalize_embeddings=True)
-    keys = list(task.texts)
+    vectors = model.encode(list(texts.values()), batch_size=BATCH, normalize_embeddings=True)
+    keys = list(texts)
 
-    def search(query: str) -> list[str]:
+    async def search(query: str) -> list[str]:
         vector = model.encode([query], normalize_embeddings=True)[0]
-        return [keys[row] for row in np.argsort(-(texts @ vector), kind="stable")[:DEPTH]]
+        return [keys[row] for row in np.argsort(-(vectors @ vector), kind="stable")[:DEPTH]]
 
-    return _timed(task, search)
+    return search
 
 
-def langchain(task: Task, weights: Path) -> dict[str, Any]:
-    """Return the figures of the plain pipeline: the texts of its nearest chunks, each once."""
+def langchain(task: Task, weights: Path) -> Search:
+    """Return the plain pipeline's search: the texts of its nearest chunks, each once."""
     store = plain_langchain.build(task.texts, weights)
 
-    def search(query: str) -> list[str]:
+    async def search(query: str) -> list[str]:
         found = store.similarity_search(query, k=2 * task.sought)
         return distinct([document.metadata["id"] for document in found])
 
-    return _timed(task, search)
+    return search
 
 
-async def _searched(task: Task, retriever: Retriever) -> dict[str, Any]:
-    rankings, times = {}, []
+def _search(task: Task, retriever: Retriever) -> Search:
+    async def search(query: str) -> list[str]:
+        return distinct([task.key(hit) for hit in await retriever.search(query, task.sought)])
+
+    return search
+
+
+async def _compared(task: Task, searches: Mapping[str, Search]) -> dict[str, Any]:
+    """Search with each in turn, query by query: what slows the machine then slows them all."""
+    rankings: dict[str, dict[str, list[str]]] = {name: {} for name in searches}
+    times: dict[str, list[float]] = {name: [] for name in searches}
     for query, text in task.queries.items():
-        start = time.perf_counter()
-        hits = await retriever.search(text, task.sought)
-        times.append((time.perf_counter() - start) * 1000)
-        rankings[query] = distinct([task.key(hit) for hit in hits])
-    return measures(rankings, task.qrels) | {"query_ms": reporting.median(times)}
-
-
-def _timed(task: Task, search: Callable[[str], list[str]]) -> dict[str, Any]:
-    rankings, times = {}, []
-    for query, text in task.queries.items():
-        start = time.perf_counter()
-        rankings[query] = search(text)
-        times.append((time.perf_counter() - start) * 1000)
-    return measures(rankings, task.qrels) | {"query_ms": reporting.median(times)}
+        for name, search in searches.items():
+            start = time.perf_counter()
+            rankings[name][query] = await search(text)
+            times[name].append((time.perf_counter() - start) * 1000)
+    return {
+        name: measures(rankings[name], task.qrels) | {"query_ms": reporting.median(times[name])}
+        for name in searches
+    }
 
 
 def _task(arguments: Namespace, cache_dir: Path) -> Task:

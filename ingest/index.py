@@ -17,13 +17,10 @@ from ingest.chroma import Client, Collection, lost_server
 from ingest.chunking import Chunk
 from ingest.embedding import Vectors
 from ingest.errors import IndexDamagedError
-from ingest.notes import Note, cited_keys
+from ingest.notes import OWN_NAMESPACE, Note, cited_keys
 
 NOTES, SECTIONS, QUESTIONS, SENTENCES = "notes", "sections", "questions", "sentences"
 COLLECTIONS = (NOTES, SECTIONS, QUESTIONS, SENTENCES)
-
-OWN_NAMESPACE = "viva"
-"""The namespace by which filters name the notes that ship with Viva; their ids carry none."""
 
 FORMAT = 1
 """Raised when records change their meaning: older generations are then built again."""

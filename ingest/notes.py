@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, HttpUrl, StringConstraints, TypeAdap
 from ingest.errors import Problem
 from ingest.strict_yaml import StrictYamlError, load_strict
 
+OWN_NAMESPACE = "viva"
+"""The namespace by which filters name the notes that ship with Viva; their ids carry none."""
+
 MAX_FILE_BYTES = 1_000_000
 """A note is a few kilobytes; a larger file is a mistake, and parsing it would cost gigabytes."""
 
@@ -157,6 +160,8 @@ def read_corpus(root: Path, namespace: str = "") -> Corpus:
     problems: list[Problem] = []
     if namespace and not _NAMESPACE.match(namespace):
         problems.append(Problem(root.name, 1, f"the namespace '{namespace}' is not a-z, 0-9 and -"))
+    if namespace == OWN_NAMESPACE:
+        problems.append(Problem(root.name, 1, f"the namespace '{namespace}' is that of our notes"))
     notes = []
     for file in note_files(root):
         shown = str(PurePosixPath(root.name, file.relative_to(root).as_posix()))

@@ -23,7 +23,7 @@ from ingest.generations import (
     generation_id,
 )
 from ingest.index import Records
-from ingest.notes import Corpus, read_corpus, sources_of
+from ingest.notes import OWN_NAMESPACE, Corpus, read_corpus, sources_of
 from ingest.progress import Progress, Silent
 from ingest.server_store import ServerStore
 
@@ -113,7 +113,7 @@ def ingest(
             if problems := _near_duplicates(corpora, encoding):
                 raise CorpusError(problems)
             records = _records(corpora, embedder)
-            namespaces = [corpus.namespace or index.OWN_NAMESPACE for corpus in corpora]
+            namespaces = [corpus.namespace or OWN_NAMESPACE for corpus in corpora]
             return publish(records, namespaces, content, writer, encoding, progress)
 
 

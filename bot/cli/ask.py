@@ -10,7 +10,7 @@ import click
 
 from bot.cli.remote import find_remote
 from bot.cli.rendering import AnswerPrinter, status
-from bot.domain.questions import clean
+from bot.services.limits import checked_question
 from bot.settings import Settings, load_settings
 
 LOADING = (
@@ -26,7 +26,7 @@ LOADING = (
 @click.option("--conversation", metavar="ID", help="Continue a conversation.")
 def ask(question: str, as_json: bool, model: str | None, conversation: str | None) -> None:
     """Answer QUESTION from the notes, each sentence a verbatim quote with its citation."""
-    question = clean(question)
+    question = checked_question(question)
     settings = load_settings(model=model)
     printer = None if as_json else AnswerPrinter()
     body = {"question": question, "conversation": conversation, "model": settings.model}

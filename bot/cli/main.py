@@ -58,7 +58,11 @@ def run(arguments: list[str] | None = None) -> int:
     # A command says what went wrong once; only `serve` keeps a log.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        result: Any = viva.main(arguments, prog_name="viva", standalone_mode=False)
+        # `Command.main` would answer a closed pipe with status 1 before anybody could see it.
+        with viva.make_context("viva", sys.argv[1:] if arguments is None else arguments) as context:
+            result: Any = viva.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.UsageError as error:
         error.show()
         return 2

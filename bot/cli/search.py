@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from bot.cli.ask import LOADING
 from bot.cli.remote import find_remote
 from bot.cli.rendering import section, status
-from bot.domain.evidence import KINDS, LEVELS, PHASES, Filters
-from bot.domain.questions import clean
-from bot.services.limits import MAX_RESULTS
+from bot.domain.evidence import Filters, Kind, Level, Phase
+from bot.services.limits import MAX_RESULTS, checked_question
 from bot.settings import Settings, load_settings
 
 Found = list[dict[str, Any]]
@@ -24,12 +23,20 @@ Found = list[dict[str, Any]]
 @click.option(
     "-k", default=10, show_default=True, type=click.IntRange(1, MAX_RESULTS), help="How many."
 )
-@click.option("--kind", multiple=True, type=click.Choice(KINDS), help="Only this kind; repeatable.")
 @click.option(
-    "--phase", multiple=True, type=click.Choice(PHASES), help="Only this phase; repeatable."
+    "--kind", multiple=True, type=click.Choice(get_args(Kind)), help="Only this kind; repeatable."
 )
 @click.option(
-    "--level", multiple=True, type=click.Choice(LEVELS), help="Only this level; repeatable."
+    "--phase",
+    multiple=True,
+    type=click.Choice(get_args(Phase)),
+    help="Only this phase; repeatable.",
+)
+@click.option(
+    "--level",
+    multiple=True,
+    type=click.Choice(get_args(Level)),
+    help="Only this level; repeatable.",
 )
 @click.option("--namespace", multiple=True, help="Only these notes (`viva` for ours); repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -43,7 +50,7 @@ def search(
     as_json: bool,
 ) -> None:
     """Search the notes for QUERY and print the best sections."""
-    query = clean(query)
+    query = checked_question(query)
     settings = load_settings()
     if remote := find_remote(settings.data_dir):
         given = {"kind": kind, "phase": phase, "level": level, "namespace": namespace}

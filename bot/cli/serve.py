@@ -60,7 +60,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise SettingsError(
             f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}.",
-            repair=f"Take another port: viva serve --port {settings.port + 1}",
+            repair="Take another one, or a free one: viva serve --port 0",
         ) from error
 
 

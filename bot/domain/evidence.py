@@ -10,9 +10,8 @@ Vector = Sequence[float]
 """A unit vector of the encoder's space."""
 
 Kind = Literal["framework", "topic", "faq"]
-KINDS: tuple[Kind, ...] = ("framework", "topic", "faq")
-LEVELS = ("L4", "L5", "L6")
-PHASES = ("clarify", "frame", "design", "data", "model", "evaluate", "serve", "operate")
+Level = Literal["L4", "L5", "L6"]
+Phase = Literal["clarify", "frame", "design", "data", "model", "evaluate", "serve", "operate"]
 
 
 @dataclass(frozen=True, slots=True)

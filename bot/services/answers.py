@@ -13,8 +13,9 @@ from bot.domain.answers import Answer, CitedSentence, Timings, render
 from bot.domain.evidence import Outcome, Section, Verdict
 from bot.domain.ids import uuid7
 from bot.domain.ports import Searcher
-from bot.errors import ModelUnavailableError, QuestionError
+from bot.errors import ModelUnavailableError
 from bot.retrieval.gate import decide
+from bot.services.limits import checked_question
 
 NOT_COVERED = "The notes do not cover this question."
 MAX_PARTS = 4
@@ -61,7 +62,8 @@ class AnswerService:
     ) -> AsyncIterator[Event]:
         """Yield what was consulted, then each sentence, then the answer that holds them all."""
         started = self._clock()
-        asked = _valid(question, model)
+        _require_model(model)
+        asked = checked_question(question)
         parts = questions.parts(asked)
         left, parts = parts[MAX_PARTS:], parts[:MAX_PARTS]
         evidence = await asyncio.gather(*(self._searcher.evidence(part) for part in parts))
@@ -96,21 +98,12 @@ class AnswerService:
         )
 
 
-def _valid(question: str, model: str) -> str:
+def _require_model(model: str) -> None:
     if model != "none":
         raise ModelUnavailableError(
             f"The language model {model!r} is not part of this version.",
             repair="Leave --model out, or use --model none: answers are quoted from the notes.",
         )
-    asked = questions.clean(question)
-    if not any(char.isalnum() for char in asked):
-        raise QuestionError("The question is empty.", repair='Ask one: viva ask "What is drift?"')
-    if len(asked) > questions.MAX_QUESTION:
-        raise QuestionError(
-            f"The question has {len(asked)} characters; {questions.MAX_QUESTION} is the most.",
-            repair="Shorten it, or ask in several questions.",
-        )
-    return asked
 
 
 def _status(verdicts: Sequence[Verdict], left: Sequence[str]) -> Outcome:

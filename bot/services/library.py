@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from bot.domain import questions
 from bot.domain.evidence import Filters, Hit
-from bot.errors import QuestionError
 from bot.retrieval.retriever import NO_FILTERS, NoteView, Retriever
-from bot.services.limits import MAX_RESULTS
+from bot.services.limits import MAX_RESULTS, checked_question
 
 
 class LibraryService:
@@ -17,9 +15,7 @@ class LibraryService:
 
     async def search(self, query: str, k: int = 10, filters: Filters = NO_FILTERS) -> list[Hit]:
         """Return at most `k` sections, best first, a section split in parts once."""
-        asked = questions.clean(query)
-        if not asked or len(asked) > questions.MAX_QUESTION:
-            raise QuestionError(f"A query has 1 to {questions.MAX_QUESTION} characters.")
+        asked = checked_question(query)
         wanted = min(k, MAX_RESULTS)
         hits = await self._retriever.search(asked, 2 * wanted, filters)
         first = {hit.section.whole: hit for hit in reversed(hits)}

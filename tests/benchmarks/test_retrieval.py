@@ -22,13 +22,18 @@ def task(tmp_path: Path) -> Task:
     )
 
 
+async def finds_nothing(query: str) -> list[str]:
+    return []
+
+
 async def test_passages_are_found_by_the_products_own_search(
     tmp_path: Path, embedder: FakeEmbedder
 ) -> None:
     given = task(tmp_path)
     with given.index(embedder) as store:
-        found = await measure(given, store, embedder)
-    assert set(found) == set(SYSTEMS)
+        found = await measure(given, store, embedder, {"nothing": finds_nothing})
+    assert set(found) == {*SYSTEMS, "nothing"}
+    assert found.pop("nothing")["ndcg@10"] == 0.0
     for figures in found.values():
         assert figures["ndcg@10"] == figures["recall@5"] == figures["mrr"] == 1.0
         assert figures["query_ms"] > 0

@@ -98,7 +98,7 @@ def test_sentences_are_streamed(server: Server) -> None:
 def test_many_questions_at_once_are_all_answered_alike(server: Server) -> None:
     questions = [
         DRIFT,
-        "How do you monitor embeddings for drift?",
+        "What is embedding drift?",
         "What PSI value means drift?",
     ] * 8
     answers: dict[int, str] = {}

@@ -187,7 +187,7 @@ def test_a_refusal_of_the_server_is_its_detail_and_repair(viva: Viva, running: A
     problem = {"detail": "The question is empty.", "repair": 'viva ask "What is drift?"'}
     running(422, "application/problem+json", json.dumps(problem).encode())
 
-    result = viva("ask", "?", "--json")
+    result = viva("ask", "What is drift?", "--json")
 
     assert (result.status, result.out) == (1, "")
     assert result.err == 'The question is empty. viva ask "What is drift?"\n'

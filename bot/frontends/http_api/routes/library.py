@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from bot.domain.evidence import Filters
+from bot.domain.evidence import Filters, Kind, Level, Phase
 from bot.domain.questions import MAX_QUESTION
 from bot.frontends.http_api.dependencies import ReadyServices
 from bot.frontends.http_api.problems import NOT_FOUND
@@ -21,9 +21,9 @@ async def search(
     services: ReadyServices,
     q: Annotated[str, Query(min_length=1, max_length=MAX_QUESTION, examples=["feature store"])],
     k: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 10,
-    kind: Annotated[frozenset[str], Query()] = frozenset(),
-    phase: Annotated[frozenset[str], Query()] = frozenset(),
-    level: Annotated[frozenset[str], Query()] = frozenset(),
+    kind: Annotated[frozenset[Kind], Query()] = frozenset(),
+    phase: Annotated[frozenset[Phase], Query()] = frozenset(),
+    level: Annotated[frozenset[Level], Query()] = frozenset(),
     namespace: Annotated[frozenset[str], Query()] = frozenset(),
 ) -> list[SearchResult]:
     """Return sections, best first. Each filter may be given several times; one value must match."""
