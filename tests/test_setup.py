@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
 import socket
@@ -109,6 +110,15 @@ def test_no_file_names_a_package_index() -> None:
 # Makefile, image, checks
 
 
+def made(*command: str) -> str:
+    """Return what `make` prints, whether or not the tests themselves were started by it."""
+    inherited = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    environment = {key: value for key, value in os.environ.items() if key not in inherited}
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_knows_its_targets(target: str) -> None:
@@ -121,15 +131,14 @@ def test_make_knows_its_targets(target: str) -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_alone_lists_the_targets() -> None:
-    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = made("make")
 
     assert [line.split()[0] for line in shown.splitlines()[1:]] == TARGETS
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_a_port_given_to_make_reaches_the_preflight_and_the_server() -> None:
-    command = ["make", "--dry-run", "serve", "PORT=9000", "HOST=::1"]
-    dry = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    dry = made("make", "--dry-run", "serve", "PORT=9000", "HOST=::1")
 
     assert "preflight.py serve '::1' '9000'" in dry
     assert "viva serve --host ::1 --port 9000" in dry

@@ -89,6 +89,7 @@ def test_imports_point_downwards_only() -> None:
 def test_the_watch_sees_what_importing_does(tmp_path: Path) -> None:
     """Or the tests after it could not fail."""
     (tmp_path / "bot").mkdir()
+    (tmp_path / "bot/__init__.py").touch()
     (tmp_path / "bot/x.py").write_text(
         "import json, os\nos.environ.get('HOME')\nopen('made', 'w').close()\n"
     )

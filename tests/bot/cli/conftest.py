@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.cli.main import run
+from ingest.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,13 @@ Viva = Callable[..., Result]
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
+
+
+@pytest.fixture
+def installed_encoder(encoder_weights: Weights, monkeypatch: pytest.MonkeyPatch) -> Weights:
+    """Configure the real encoder by its folder: the commands' own cache is empty."""
+    monkeypatch.setenv("VIVA_EMBEDDING_MODEL", str(encoder_weights.path))
+    return encoder_weights
 
 
 @pytest.fixture

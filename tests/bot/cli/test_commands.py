@@ -221,7 +221,7 @@ def test_the_doctor_shows_a_line_a_part_to_people(viva: Viva) -> None:
 
 
 def test_checking_notes_lists_each_fault_with_its_place(
-    viva: Viva, corpus_folder: CorpusFactory, encoder_weights: Weights
+    viva: Viva, corpus_folder: CorpusFactory, installed_encoder: Weights
 ) -> None:
     folder = corpus_folder("group")
     folder.write("topics/bad.md", "---\nid: topics/bad\ntitle: Bad\n---\n\n## Heading\n\nText.\n")
@@ -237,7 +237,7 @@ def test_checking_notes_lists_each_fault_with_its_place(
 
 
 def test_checking_notes_as_json_prints_one_document(
-    viva: Viva, corpus_folder: CorpusFactory, encoder_weights: Weights
+    viva: Viva, corpus_folder: CorpusFactory, installed_encoder: Weights
 ) -> None:
     folder = corpus_folder("group")
     folder.write("topics/none.md", "No head.\n")
@@ -250,7 +250,7 @@ def test_checking_notes_as_json_prints_one_document(
 
 
 def test_building_from_faulty_notes_writes_nothing_and_names_them_on_stderr(
-    viva: Viva, corpus_folder: CorpusFactory, data_dir: Path, encoder_weights: Weights
+    viva: Viva, corpus_folder: CorpusFactory, data_dir: Path, installed_encoder: Weights
 ) -> None:
     folder = corpus_folder("group")
     folder.write("topics/none.md", "No head.\n")
@@ -263,7 +263,9 @@ def test_building_from_faulty_notes_writes_nothing_and_names_them_on_stderr(
     assert not (data_dir / "index" / "pointer.json").exists()
 
 
-def test_a_folder_of_notes_that_is_not_there_is_named(viva: Viva, encoder_weights: Weights) -> None:
+def test_a_folder_of_notes_that_is_not_there_is_named(
+    viva: Viva, installed_encoder: Weights
+) -> None:
     result = viva("ingest", "--corpus", "group=nowhere")
 
     assert (result.status, result.out) == (1, "")
