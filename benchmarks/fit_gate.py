@@ -103,7 +103,7 @@ class Memory:
         )
         read = [key for key, _ in ranked[:READ_SECTIONS]]
         sentences = self.sentence_vectors[np.isin(self.sentence_of, read)] @ vector
-        covered, _ = lexical.coverage(question, read[:COVERING_SECTIONS])
+        covered = lexical.coverage(question, read[:COVERING_SECTIONS])
         return Signals(best_asked, float(sentences.max()), nearest, covered)
 
 

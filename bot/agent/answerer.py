@@ -29,6 +29,8 @@ _LEAD_BONUS = 0.1
 # A sentence outside the best section must come near the best one found.
 _LEAST_COSINE = 0.25
 _LEAST_SHARE_OF_BEST = 0.75
+# Dense score from which a section is about the question as a whole.
+_STRONG_MATCH = 0.55
 # A section must rank near the best one to be quoted beside it.
 _LEAST_SECTION_SCORE = 0.6
 _SAME_WORDS = 0.6
@@ -39,6 +41,11 @@ _LEANS_BACK = re.compile(
     r"The (?:second|third|other|latter|former|same|first|reverse|opposite|remedy|fix|rest)|"
     r"(?:A|One|Another) (?:second|third|other|further)|Another|For (?:example|instance)|He|She)\b"
 )
+_CONCLUDES = re.compile(
+    r"^(?:Under|With|At|In|By|For|On) (?:such|that|this|these|those)\b|\b(?:therefore|thus|hence)\b"
+)
+_ASSUMES = re.compile(r"\b(?:Suppose|suppose|Assume|Imagine)\b")
+_FIGURE = re.compile(r"(?<![\w@.-])\d")
 _WORD = re.compile(r"\w+")
 
 
@@ -85,7 +92,8 @@ def select(evidence: Evidence, length: Length) -> list[Passage]:
         if chosen and hit.score < _LEAST_SECTION_SCORE:
             break
         sentences = [p for p in evidence.passages if p.section.id == hit.section.id]
-        least = near if chosen else min(near, _LEAST_COSINE)
+        # A section that is about the question answers it, also in other words than the question's.
+        least = near if chosen else 0.0 if hit.cosine >= _STRONG_MATCH else min(near, _LEAST_COSINE)
         if picked := _pick(sentences, quota, least, chosen):
             chosen += picked
             quota = next(quotas, 0)
@@ -120,13 +128,33 @@ def _score(passage: Passage) -> float:
 
 def _with_antecedents(passage: Passage, by_number: dict[int, Passage]) -> list[Passage] | None:
     """Return the sentence, and before it those that it leans on; None if one is not there."""
-    needed = [passage]
-    while _LEANS_BACK.match(needed[0].text):
-        before = by_number.get(needed[0].number - 1)
-        if before is None:
+    first = passage.number
+    while leans(by_number[first].text):
+        first -= 1
+        if first not in by_number:
             return None
-        needed.insert(0, before)
-    return needed
+    first = min(first, _assumption(passage, by_number))
+    chain = range(first, passage.number + 1)
+    return [by_number[number] for number in chain] if all(n in by_number for n in chain) else None
+
+
+def leans(text: str) -> bool:
+    """Tell whether a sentence needs the one before it to be understood."""
+    return bool(_LEANS_BACK.match(text) or _CONCLUDES.search(text))
+
+
+def _assumption(passage: Passage, by_number: dict[int, Passage]) -> int:
+    """Return the number of the sentence whose assumption an uncited figure was worked out from."""
+    if not _FIGURE.search(passage.text) or "[@" in passage.quote or _ASSUMES.search(passage.text):
+        return passage.number
+    assuming = (
+        number
+        for number, other in by_number.items()
+        if number < passage.number
+        and other.paragraph == passage.paragraph
+        and _ASSUMES.search(other.text)
+    )
+    return max(assuming, default=passage.number)
 
 
 def _unsaid(section: Iterable[Passage], quoted: Container[str]) -> list[Passage]:
@@ -134,7 +162,7 @@ def _unsaid(section: Iterable[Passage], quoted: Container[str]) -> list[Passage]
     fresh: list[Passage] = []
     for passage in section:
         follows = bool(fresh) and fresh[-1].number == passage.number - 1
-        if passage.quote not in quoted and (follows or not _LEANS_BACK.match(passage.text)):
+        if passage.quote not in quoted and (follows or not leans(passage.text)):
             fresh.append(passage)
     return fresh
 

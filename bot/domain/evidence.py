@@ -125,8 +125,8 @@ class Signals:
 class Evidence:
     """What the notes hold on one question, best first.
 
-    `missing` are the question's words that no found section uses; `related` are questions that the
-    notes answer, nearest first.
+    `terms` is how many words of the question carry meaning; `unknown` are those that no note uses;
+    `related` are questions that the notes answer, nearest first.
     """
 
     question: str
@@ -134,7 +134,8 @@ class Evidence:
     hits: tuple[Hit, ...]
     passages: tuple[Passage, ...]
     signals: Signals
-    missing: tuple[str, ...] = ()
+    terms: int = 0
+    unknown: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
 
 

@@ -18,7 +18,7 @@ _JOINED = re.compile(
     re.IGNORECASE,
 )
 _LEANS = re.compile(r"\b(?:it|its|they|them|their|this|that|these|those|one)\b", re.IGNORECASE)
-_FEWEST_WORDS = 4
+_FEWEST_WORDS = 3
 
 
 def clean(text: str) -> str:
@@ -49,13 +49,6 @@ def parts(question: str) -> list[str]:
     if context and asked:
         asked[-1] = f"{asked[-1]} {context}"
     return asked or [question]
-
-
-def is_name(word: str, question: str) -> bool:
-    """Tell whether a word names something: an acronym, a product, a version."""
-    if any(char.isupper() for char in word[1:]) or any(char.isdigit() for char in word):
-        return True
-    return word[0].isupper() and not re.search(rf"(?:^|[.?!]\s+){re.escape(word)}\b", question)
 
 
 def _asks(sentence: str) -> bool:

@@ -26,6 +26,9 @@ class GateCoefficients:
 
 GATE = GateCoefficients()
 
+UNKNOWN_SHARE = 1 / 3
+"""Share of a question's terms, unknown to the notes, from which it is answered at most partly."""
+
 
 def probability(signals: Signals, gate: GateCoefficients = GATE) -> float:
     """Return the probability, in [0, 1], that the notes answer, rounded to 0.01."""
@@ -40,11 +43,16 @@ def probability(signals: Signals, gate: GateCoefficients = GATE) -> float:
 
 
 def decide(evidence: Evidence, gate: GateCoefficients = GATE) -> Verdict:
-    """Decide on one question: answer it, answer it partly, or refuse."""
+    """Decide on one question: answer it, answer it partly, or refuse.
+
+    A question with too many words that no note uses is about something else as well: calibrating a
+    camera is not calibrating a classifier.
+    """
     likely = probability(evidence.signals, gate) if evidence.passages else 0.0
     outcome: Outcome = "refused"
     if likely >= gate.answer_from:
-        outcome = "answered"
+        strange = len(evidence.unknown) >= UNKNOWN_SHARE * max(evidence.terms, 1)
+        outcome = "partial" if evidence.unknown and strange else "answered"
     elif likely >= gate.partial_from:
         outcome = "partial"
     return Verdict(outcome, likely, evidence)

@@ -53,7 +53,9 @@ class LexicalIndex:
         self._ids = list(ids)
         self._position = {key: place for place, key in enumerate(self._ids)}
         searched = [f"{text}\n{questions}" for text, questions in zip(texts, asked, strict=True)]
-        self._words = _bm25([[stem for stem, _ in stems(text)] for text in searched])
+        words = [[stem for stem, _ in stems(text)] for text in searched]
+        self._words = _bm25(words)
+        self._known = frozenset(stem for tokens in words for stem in tokens)
         self._fragments = _bm25([fragments(text) for text in searched])
         self._sets = [frozenset(stem for stem, _ in stems(text)) for text in texts]
         self._documents: dict[str, int] = {}
@@ -71,23 +73,25 @@ class LexicalIndex:
         """Return the BM25 scores over word fragments of the best `count` records."""
         return self._best(self._fragments, fragments(query), count, allowed)
 
-    def coverage(self, query: str, ids: Iterable[str]) -> tuple[float, tuple[str, ...]]:
-        """Return the share of the query's terms that some records use, and those that none does.
+    def coverage(self, query: str, ids: Iterable[str]) -> float:
+        """Return the share, in [0, 1], of the query's terms that some records use.
 
         Terms are weighted by inverse document frequency (Robertson and Zaragoza, 2009), so that a
         rare name weighs more than "model". The share of a query without terms is 0.
         """
+        wanted = {stem: self._rarity(stem) for stem, _ in stems(query)}
+        held = frozenset[str]().union(*(self._sets[self._position[key]] for key in ids))
+        total = sum(wanted.values())
+        return (
+            sum(weight for stem, weight in wanted.items() if stem in held) / total if total else 0.0
+        )
+
+    def unknown(self, query: str) -> tuple[int, tuple[str, ...]]:
+        """Return how many terms a query has, and those that no record uses, as they are written."""
         wanted: dict[str, str] = {}
         for stem, word in stems(query):
             wanted.setdefault(stem, word)
-        held = frozenset[str]().union(*(self._sets[self._position[key]] for key in ids))
-        weight = {stem: self._rarity(stem) for stem in wanted}
-        total = sum(weight.values())
-        if not total:
-            return 0.0, ()
-        missing = [stem for stem in wanted if stem not in held]
-        covered = 1.0 - sum(weight[stem] for stem in missing) / total
-        return covered, tuple(wanted[stem] for stem in missing)
+        return len(wanted), tuple(w for stem, w in wanted.items() if stem not in self._known)
 
     def _rarity(self, stem: str) -> float:
         count = self._documents.get(stem, 0)

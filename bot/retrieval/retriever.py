@@ -108,14 +108,13 @@ class Retriever:
         sentences = volume.index.sentences([volume.records[hit.section.id] for hit in hits])
         query = np.asarray(vector, dtype=np.float32)
         passages = tuple(_passage(volume.sections[s.section], s, query) for s in sentences)
-        covered, missing = volume.lexical.coverage(
-            question, [hit.section.id for hit in hits[:COVERING_SECTIONS]]
-        )
+        best = [hit.section.id for hit in hits[:COVERING_SECTIONS]]
+        terms, unknown = volume.lexical.unknown(question)
         signals = Signals(
             asked=_rounded(max((match.cosine for match in ranked.asked), default=0.0)),
             sentence=_rounded(max((passage.cosine for passage in passages), default=0.0)),
             section=_rounded(ranked.nearest_section),
-            covered=_rounded(covered),
+            covered=_rounded(volume.lexical.coverage(question, best)),
         )
         return Evidence(
             question=question,
@@ -123,7 +122,8 @@ class Retriever:
             hits=tuple(hits),
             passages=passages,
             signals=signals,
-            missing=missing,
+            terms=terms,
+            unknown=unknown,
             related=_related(ranked.asked) or volume.openers[:_RELATED],
         )
 

@@ -17,7 +17,10 @@ from bot.errors import ModelUnavailableError
 from bot.retrieval.gate import decide
 from bot.services.limits import checked_question
 
-NOT_COVERED = "The notes do not cover this question."
+NOT_COVERED = (
+    "The notes do not cover this question. They are about machine-learning system design and its "
+    "interviews, in English."
+)
 MAX_PARTS = 4
 _SUGGESTIONS = 3
 
@@ -137,12 +140,10 @@ def _uncovered(verdicts: Sequence[Verdict], left: Sequence[str]) -> str:
 
 
 def _touched(verdict: Verdict) -> str:
-    """Say what a partly answered question asks beyond the notes: its names, if they have none."""
-    question = verdict.evidence.question
-    names = [word for word in verdict.evidence.missing if questions.is_name(word, question)]
-    if names:
-        return f"The notes say nothing of {', '.join(names)}."
-    return f"The notes touch this without fully answering it: {question}"
+    """Say what a partly answered question asks beyond the notes: words that none of them uses."""
+    if unknown := verdict.evidence.unknown:
+        return f"The notes say nothing of {', '.join(unknown)}."
+    return f"The notes touch this without fully answering it: {verdict.evidence.question}"
 
 
 def _suggestions(verdicts: Sequence[Verdict], asked: str) -> tuple[str, ...]:
