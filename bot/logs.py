@@ -8,6 +8,7 @@ import sys
 from typing import Literal
 
 _NOISY = (
+    "uvicorn",
     "httpx",
     "httpcore",
     "chromadb",

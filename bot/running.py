@@ -15,23 +15,34 @@ KEY_FILE = "admin.key"
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """Where a server listens, and the token by which it knows the commands of its owner."""
+    """Where a server listens, and the token by which it knows the commands of its owner.
+
+    `instance` is what its health names, so that another program on its port is not taken for it.
+    """
 
     url: str
     token: str
     pid: int
+    instance: str
 
 
 def announce(data_dir: Path, url: str) -> RunningServer:
     """Leave the address of this process, with a fresh token."""
-    server = RunningServer(url, new_token(), os.getpid())
+    server = RunningServer(url, new_token(), os.getpid(), secrets.token_hex(8))
     write_private(data_dir / SERVER_FILE, json.dumps(asdict(server)))
     return server
 
 
-def withdraw(data_dir: Path, server: RunningServer) -> None:
-    """Remove what `announce` left, unless another server has replaced it."""
-    if announced(data_dir) == server:
+def withdraw(data_dir: Path, server: RunningServer, earlier: RunningServer | None = None) -> None:
+    """Undo `announce`, unless another server has announced itself since.
+
+    `earlier` is the server that was announced before, which may be running still.
+    """
+    if announced(data_dir) != server:
+        return
+    if earlier:
+        write_private(data_dir / SERVER_FILE, json.dumps(asdict(earlier)))
+    else:
         with suppress(FileNotFoundError):
             (data_dir / SERVER_FILE).unlink()
 
@@ -48,7 +59,8 @@ def admin_key(data_dir: Path) -> tuple[str, Path]:
     """Return the key of this installation and its file, making both at the first call."""
     file = data_dir / KEY_FILE
     with suppress(FileNotFoundError):
-        return file.read_text(encoding="utf-8").strip(), file
+        if key := file.read_text(encoding="utf-8").strip():
+            return key, file
     key = new_token()
     write_private(file, key + "\n")
     return key, file
@@ -66,4 +78,6 @@ def write_private(file: Path, text: str) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
     temporary.replace(file)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -73,9 +74,12 @@ class Settings(BaseSettings):
     @field_validator("chroma_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value or None
+        if not value:
+            return None
+        address = urlsplit(value)
+        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+            raise ValueError("must read http://host:port or https://host:port")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -101,13 +105,12 @@ class Settings(BaseSettings):
         return self.data_dir / "index"
 
 
-def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """Read the settings once. Raises `SettingsError` for an unknown key or an unusable value.
 
     `overrides` are options of a command; those that are None were not given.
     """
-    environment = os.environ if environment is None else environment
-    _refuse_unknown(environment)
+    _refuse_unknown(os.environ)
     given = {key: value for key, value in overrides.items() if value is not None}
     try:
         return Settings(**given)

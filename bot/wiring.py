@@ -18,7 +18,7 @@ from bot.services.health import Part, Readiness
 from bot.services.library import LibraryService
 from bot.settings import Settings
 from ingest.embedding import open_embedder
-from ingest.errors import IngestError
+from ingest.errors import IngestError, VectorStoreError
 from ingest.pipeline import IngestOptions, open_store
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class Starting:
         return Part("encoder", "starting", "loading")
 
     def _index_part(self) -> Part:
+        if isinstance(self._shelf.fault, VectorStoreError):
+            return Part("index", "failed", str(self._shelf.fault))
         if manifest := self._shelf.manifest:
             sections = manifest.counts["sections"]
             return Part("index", "ready", f"generation {manifest.id}, {sections} sections")
@@ -131,6 +133,10 @@ def quiet_libraries() -> None:
         HF_HUB_DISABLE_TELEMETRY="1",
         TOKENIZERS_PARALLELISM="false",
     )
+    # A proxy for the world outside is none for a Chroma server on this machine.
+    for name in ("NO_PROXY", "no_proxy"):
+        others = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join(dict.fromkeys([*others, "localhost", "127.0.0.1", "::1"]))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.embedding import Fingerprint, Vectors
+from ingest.embedding import Fingerprint, Precision, Vectors
+from ingest.errors import CacheDamagedError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vector (
@@ -32,13 +33,22 @@ class VectorCache:
     The file can be deleted at any time; it is rebuilt by embedding again.
     """
 
-    def __init__(self, file: Path, fingerprint: Fingerprint) -> None:
+    def __init__(
+        self, file: Path, fingerprint: Fingerprint, precision: Precision = "float32"
+    ) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._encoder = text_key(json.dumps(fingerprint.to_dict(), sort_keys=True))
+        encoder = text_key(json.dumps(fingerprint.to_dict(), sort_keys=True))
+        self._encoder = encoder if precision == "float32" else f"{encoder}-{precision}"
         self._dimension = fingerprint.dimension
         self._db = sqlite3.connect(file, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(_SCHEMA)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise CacheDamagedError(
+                f"The cache of vectors cannot be used ({error}).", repair=f"Delete {file}"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -16,6 +16,9 @@ import httpx
 
 from ingest.errors import VectorStoreError
 
+SERVER_TIMEOUT_S = 10.0
+"""How long one request to a Chroma server may take."""
+
 
 class Collection(Protocol):
     """Records with vectors. `Any` stands for NumPy arrays or lists of lists of floats."""
@@ -96,10 +99,8 @@ class Client(Protocol):
 def open_folder(folder: Path) -> Client:
     """Open, or create, a Chroma folder. Opening rewrites files in it."""
     import chromadb
-    from chromadb.config import Settings
 
-    client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-    return cast(Client, client)
+    return cast(Client, chromadb.PersistentClient(str(folder), settings=_silent()))
 
 
 @contextmanager
@@ -123,7 +124,6 @@ def shown(url: str) -> str:
 def connect(url: str) -> Client:
     """Connect to a Chroma server. Raises `VectorStoreError`."""
     import chromadb
-    from chromadb.config import Settings
 
     address = urlsplit(url)
     secure = address.scheme == "https"
@@ -133,8 +133,17 @@ def connect(url: str) -> Client:
                 host=address.hostname or "localhost",
                 port=address.port or (443 if secure else 8000),
                 ssl=secure,
-                settings=Settings(anonymized_telemetry=False),
+                settings=_silent(),
             )
         except ValueError as error:  # so Chroma reports that it found nobody
             raise httpx.ConnectError(str(error)) from error
+    # Chroma waits for ever; a server that hangs would hang every question and the way out.
+    client._server._session.timeout = httpx.Timeout(SERVER_TIMEOUT_S)  # type: ignore[attr-defined]
     return cast(Client, client)
+
+
+def _silent() -> Any:
+    """Return Chroma's settings without its telemetry, whatever environment or `.env` ask for."""
+    from chromadb.config import Settings
+
+    return Settings(anonymized_telemetry=False, chroma_otel_collection_endpoint="", _env_file=None)

@@ -5,8 +5,10 @@ IngestError
 ├── WeightsError       fetch, or name, the encoder's weights
 ├── WriterBusyError    wait for the other ingest to end
 ├── IndexMissingError  build the index
+├── NothingOlderError  there is nothing to roll back to
 ├── IndexDamagedError  rebuild the index, or roll back
 ├── EmbedderMismatchError  rebuild, or configure the encoder that built the index
+├── CacheDamagedError  delete the cache; it is made again
 └── VectorStoreError   start, or name, the Chroma server
 """
 
@@ -66,6 +68,16 @@ class IndexMissingError(IngestError):
         super().__init__(f"There is no index in {where}.", repair="Build it: viva ingest")
 
 
+class NothingOlderError(IngestError):
+    """There is no generation to go back to."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"The oldest generation that is kept in {where} serves already.",
+            repair="Change the notes and build another: viva ingest",
+        )
+
+
 class IndexDamagedError(IngestError):
     """A generation's files or records are not those that its manifest lists."""
 
@@ -77,6 +89,10 @@ class IndexDamagedError(IngestError):
 
 class EmbedderMismatchError(IngestError):
     """The index was built with another encoder than the one configured."""
+
+
+class CacheDamagedError(IngestError):
+    """The file of cached vectors is not one."""
 
 
 class VectorStoreError(IngestError):

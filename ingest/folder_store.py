@@ -47,11 +47,19 @@ class FolderStore:
 
     def current(self) -> str | None:
         """Return the generation pointed to, or None when nothing was ever published."""
+        return self._pointed().get("generation")
+
+    def held(self) -> str | None:
+        """Return the content that was rolled back, and is not to be published again."""
+        return self._pointed().get("held")
+
+    def _pointed(self) -> dict[str, str]:
         try:
-            return str(json.loads(self._pointer.read_text(encoding="utf-8"))["generation"])
+            pointer = json.loads(self._pointer.read_text(encoding="utf-8"))
+            return {"generation": str(pointer["generation"]), "held": str(pointer.get("held", ""))}
         except FileNotFoundError:
-            return None
-        except (ValueError, KeyError, TypeError) as error:
+            return {}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise IndexDamagedError(f"{self._pointer} cannot be read.") from error
 
     def manifests(self) -> list[Manifest]:
@@ -164,15 +172,19 @@ class _FolderWriter:
         _sync_folder(self._store._generations)
         self.point_to(manifest.id)
 
-    def point_to(self, generation: str) -> None:
+    def point_to(self, generation: str, held: str = "") -> None:
         temporary = self._store._root / "pointer.json.tmp"
-        _write_synced(temporary, json.dumps({"generation": generation}))
+        _write_synced(temporary, json.dumps({"generation": generation, "held": held}))
         temporary.replace(self._store._pointer)
         _sync_folder(self._store._root)
 
     def prune(self, keep: int) -> None:
         for generation in prunable(self._store.manifests(), self._store.current(), keep):
-            shutil.rmtree(self._store._generations / generation, ignore_errors=True)
+            # Out of sight in one step: a kill while files go must not leave half of a generation.
+            gone = self._store._building / f"{generation}.gone"
+            gone.parent.mkdir(exist_ok=True)
+            (self._store._generations / generation).rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def _copy_checked(folder: Path, copy: Path, manifest: Manifest) -> None:
@@ -190,6 +202,9 @@ def _copy_checked(folder: Path, copy: Path, manifest: Manifest) -> None:
 
 def _remove_copy(copy: Path, lock: FileLock) -> None:
     shutil.rmtree(copy, ignore_errors=True)
+    # Unlinked while it is held, where that is possible: afterwards another may have taken it.
+    with suppress(OSError):
+        Path(lock.lock_file).unlink()
     lock.release()
     with suppress(OSError):
         Path(lock.lock_file).unlink()

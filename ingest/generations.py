@@ -48,6 +48,13 @@ class Manifest:
         except (ValueError, TypeError, KeyError) as error:
             raise IndexDamagedError(f"A manifest of the index cannot be read ({error}).") from error
 
+    def require_format(self, known: int) -> None:
+        """Raise `IndexDamagedError` unless the records mean what this version reads in them."""
+        if self.format != known:
+            raise IndexDamagedError(
+                f"The index has format {self.format}; this version of Viva reads {known}."
+            )
+
     def require_embedder(self, fingerprint: Fingerprint) -> None:
         """Raise `EmbedderMismatchError` unless the vectors of this encoder can be compared."""
         if self.fingerprint != fingerprint:
@@ -86,8 +93,8 @@ class GenerationWriter(Protocol):
         """Make a built generation complete, and point to it."""
         ...
 
-    def point_to(self, generation: str) -> None:
-        """Move the pointer to a complete generation."""
+    def point_to(self, generation: str, held: str = "") -> None:
+        """Move the pointer to a complete generation; `held` is the content rolled back by this."""
         ...
 
     def prune(self, keep: int) -> None:
@@ -105,6 +112,10 @@ class GenerationStore(Protocol):
 
     def current(self) -> str | None:
         """Return the generation pointed to, or None when nothing was ever published."""
+        ...
+
+    def held(self) -> str | None:
+        """Return the content that was rolled back, and is not to be published again."""
         ...
 
     def manifests(self) -> list[Manifest]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
+from markdown_it import MarkdownIt
 
 from ingest.chunking import CountTokens, embedded_text, section_id
 from ingest.embedding import Vectors
@@ -19,17 +20,18 @@ from ingest.errors import Problem
 from ingest.notes import SOURCE_MARKER, Corpus, Note, Section, cited_keys, plain_text
 
 WORDS = (80, 170)
+_HTML = frozenset({"html_inline", "html_block"})
+_BREAKS = frozenset({"softbreak", "hardbreak"})
 ASKS = (2, 5)
 NEAR_DUPLICATE = 0.92
 """Cosine of two sections above which they say the same."""
 
 _FOLDERS = {"framework": "framework", "topic": "topics", "faq": "faq"}
-_LINK = re.compile(r"(?<!!)\[[^\]@][^\]]*\]\(([^)\s]+)[^)]*\)")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FIGURE = re.compile(r"(?<![\w@.-])\d")
 _ASSUMED = re.compile(r"\b(suppose|assum\w+|imagine|arithmetic)\b|[×=]", re.IGNORECASE)
-_TABLE_ROW = re.compile(r"^\s*\|.*$", re.MULTILINE)
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_TABLE_ROW = re.compile(r"^[ \t]*\|.*$", re.MULTILINE)
+_FILE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)*")
 
 
 def lint(corpora: Sequence[Corpus], count_tokens: CountTokens, window: int) -> list[Problem]:
@@ -81,7 +83,9 @@ def _repeated_ids(corpus: Corpus) -> Iterator[Problem]:
 
 def _place(corpus: Corpus, note: Note) -> Iterator[Problem]:
     relative = PurePosixPath(note.path).relative_to(corpus.root.name).with_suffix("").as_posix()
-    if note.meta.id != relative:
+    if not _FILE_NAME.fullmatch(relative):
+        yield Problem(note.path, 1, "file and folder names are made of a-z, 0-9 and -")
+    elif note.meta.id != relative:
         yield Problem(note.path, note.key_lines["id"], f"must have the id of its place: {relative}")
     folder = _FOLDERS[note.meta.kind]
     if not corpus.namespace and not relative.startswith(f"{folder}/"):
@@ -111,20 +115,32 @@ def _unused_sources(corpus: Corpus) -> Iterator[Problem]:
 
 
 def _links(note: Note, notes: dict[str, Note]) -> Iterator[Problem]:
-    for link in _LINK.finditer(_FENCE.sub(lambda code: " " * len(code.group()), note.text)):
-        target, line = link.group(1), note.line_of(link.start())
-        if re.match(r"[a-z][a-z0-9+.-]*:", target, re.IGNORECASE):
-            if not target.startswith(("http://", "https://")):
-                yield Problem(
-                    note.path, line, f"links to {target}: only http and https are allowed"
-                )
-            continue
-        path, _, anchor = target.partition("#")
-        other = _linked_note(note, path, notes)
-        if other is None:
-            yield Problem(note.path, line, f"links to {target}, which is not a note")
-        elif anchor and anchor not in {section.slug for section in other.sections}:
-            yield Problem(note.path, line, f"links to {target}: no section is called {anchor}")
+    body = note.sections[0].offset
+    parser = MarkdownIt("commonmark")
+    # Links of every scheme are to be seen here: the parser would leave the bad ones as text.
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]
+    for token in parser.parse(note.text[body:]):
+        line = note.line_of(body) + (token.map[0] if token.map else 0)
+        for piece in token.children or (token,):
+            line += piece.type in _BREAKS
+            if target := piece.attrGet("href"):
+                for message in _link_faults(str(target), note, notes):
+                    yield Problem(note.path, line, message)
+            elif piece.type in _HTML and not piece.content.lstrip().startswith("<!--"):
+                yield Problem(note.path, line, "holds raw HTML; Markdown and comments are allowed")
+
+
+def _link_faults(target: str, note: Note, notes: dict[str, Note]) -> Iterator[str]:
+    if re.match(r"[a-z][a-z0-9+.-]*:", target, re.IGNORECASE):
+        if not target.lower().startswith(("http://", "https://")):
+            yield f"links to {target}: only http and https are allowed"
+        return
+    path, _, anchor = target.partition("#")
+    other = _linked_note(note, path, notes)
+    if other is None:
+        yield f"links to {target}, which is not a note"
+    elif anchor and anchor not in {section.slug for section in other.sections}:
+        yield f"links to {target}: no section is called {anchor}"
 
 
 def _linked_note(note: Note, path: str, notes: dict[str, Note]) -> Note | None:

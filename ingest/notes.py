@@ -7,7 +7,7 @@ sees all of them at once.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from pydantic import BaseModel, ConfigDict, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 
 from ingest.errors import Problem
@@ -25,7 +26,7 @@ OWN_NAMESPACE = "viva"
 """The namespace by which filters name the notes that ship with Viva; their ids carry none."""
 
 MAX_FILE_BYTES = 1_000_000
-"""A note is a few kilobytes; a larger file is a mistake, and parsing it would cost gigabytes."""
+"""A note is a few kilobytes, our sources a hundred; a larger file is a mistake."""
 
 Phase = Literal["clarify", "frame", "design", "data", "model", "evaluate", "serve", "operate"]
 Kind = Literal["framework", "topic", "faq"]
@@ -36,13 +37,15 @@ NoteId = Annotated[
 ]
 SourceKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
-SOURCE_MARKER = re.compile(r"\s*\[@([a-z0-9-]+(?:\s*;\s*@[a-z0-9-]+)*)\]")
+SOURCE_MARKER = re.compile(r"\[@([a-z0-9-]+(?:[ \t]?;[ \t]?@[a-z0-9-]+)*)\]")
 """An inline citation of a source: `[@gama-2014]` or `[@gama-2014; @lu-2018]`."""
 
 _ASKS = re.compile(r"<!--\s*asks:(.*?)-->", re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_QUOTE_MARK = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
+_SPACE_BEFORE_STOP = re.compile(r" (?=[.,;:!?](?:\s|$))")
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_SHOWN = frozenset({"text", "code_inline", "text_special"})
 _NAMESPACE = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*$")
 
 
@@ -107,6 +110,7 @@ class Note:
     text: str
     sections: tuple[Section, ...]
     key_lines: dict[str, int]
+    line_ends: tuple[int, ...]
 
     @property
     def id(self) -> str:
@@ -115,7 +119,7 @@ class Note:
 
     def line_of(self, offset: int) -> int:
         """Return the line, counted from 1, of a character offset into the text."""
-        return len(_NEWLINE.findall(self.text, 0, offset)) + 1
+        return bisect_right(self.line_ends, offset) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +140,21 @@ class Corpus:
 
 
 def plain_text(markdown: str) -> str:
-    """Return a passage as it is read and embedded: no source markers, no comments, one line."""
-    text = SOURCE_MARKER.sub("", _COMMENT.sub("", markdown))
-    return " ".join(text.split())
+    """Return a passage as it is read and embedded: one line, no source markers, no comments."""
+    text = SOURCE_MARKER.sub("", _QUOTE_MARK.sub("", _without_comments(markdown)))
+    return _SPACE_BEFORE_STOP.sub("", " ".join(text.split()))
+
+
+def _without_comments(markdown: str) -> str:
+    kept = []
+    position = 0
+    while (start := markdown.find("<!--", position)) >= 0:
+        end = markdown.find("-->", start)
+        if end < 0:
+            break
+        kept.append(markdown[position:start])
+        position = end + len("-->")
+    return "".join([*kept, markdown[position:]])
 
 
 def split_lines(text: str) -> list[str]:
@@ -240,7 +256,8 @@ def _read_note(
     if not sections:
         problems.append(Problem(shown, end + 1, "has no text"))
         return None
-    return Note(meta, namespace, shown, text, sections, key_lines)
+    line_ends = tuple(found.end() for found in _NEWLINE.finditer(text))
+    return Note(meta, namespace, shown, text, sections, key_lines, line_ends)
 
 
 def _model_problems(
@@ -250,6 +267,8 @@ def _model_problems(
         where = ".".join(str(part) for part in fault["loc"])
         first = str(fault["loc"][0]) if fault["loc"] else ""
         message = fault["msg"][0].lower() + fault["msg"][1:]
+        if fault["type"].startswith("date"):
+            message = "must be a date, such as 2026-11-21"
         if fault["type"] == "extra_forbidden":
             message = "is not a key that Viva knows"
         yield Problem(shown, key_lines.get(first, fallback), f"{where}: {message}".lstrip(": "))
@@ -309,13 +328,19 @@ class _Slugs:
         return slug
 
 
+def _read(inline: Token) -> str:
+    """Return a heading as it is read: without the marks of emphasis, code and links."""
+    shown = (child.content for child in inline.children or () if child.type in _SHOWN)
+    return "".join(shown)
+
+
 def _headings(text: str, first: int) -> Iterable[_Heading]:
     tokens = MarkdownIt("commonmark").parse(text)
     for token, inline in pairwise(tokens):
         # A heading inside a quote or a list belongs to that text, not to the note's structure.
         if token.type == "heading_open" and token.level == 0 and token.map:
             yield _Heading(
-                int(token.tag[1]), inline.content, first + token.map[0], first + token.map[1]
+                int(token.tag[1]), _read(inline), first + token.map[0], first + token.map[1]
             )
 
 

@@ -12,7 +12,7 @@ from ingest.cache import text_key
 from ingest.chunking import chunk_note, embedded_text, section_id
 from ingest.embedding import Embedder, open_embedder
 from ingest.encoding import Encoding
-from ingest.errors import CorpusError, IndexMissingError, Problem
+from ingest.errors import CorpusError, IndexMissingError, NothingOlderError, Problem
 from ingest.folder_store import FolderStore
 from ingest.generations import (
     KEPT,
@@ -42,7 +42,10 @@ class IngestOptions:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What an ingest did. `counts` by collection; `embedded` and `reused` count texts."""
+    """What an ingest did. `counts` by collection; `embedded` and `reused` count texts.
+
+    `held`: these notes were rolled back, and stay so until they change or a rebuild is asked for.
+    """
 
     generation: str
     changed: bool
@@ -50,6 +53,7 @@ class IngestReport:
     embedded: int
     reused: int
     computed_in: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +104,8 @@ def ingest(
     content = _content_of(corpora, embedder)
     store = open_store(options.index_dir, options.chroma_url)
     with store.writer() as writer:
-        same = next((m for m in reversed(store.manifests()) if m.content == content), None)
-        if same and not options.rebuild:
-            # It was built from these very notes, and they were checked then.
-            changed = store.current() != same.id
-            if changed:
-                writer.point_to(same.id)
-            return IngestReport(same.id, changed, same.counts, 0, sum(same.counts.values()), "")
+        if not options.rebuild and (report := _unchanged(store, content)):
+            return report
         if problems := lint.lint(corpora, embedder.count_tokens, embedder.fingerprint.window):
             raise CorpusError(problems)
         with Encoding(embedder, options.cache_dir, progress) as encoding:
@@ -122,10 +121,14 @@ def rollback(options: IngestOptions) -> Manifest:
     store = open_store(options.index_dir, options.chroma_url)
     with store.writer() as writer:
         current = store.current()
-        older = [m for m in store.manifests() if current is not None and m.id < current]
+        if current is None:
+            raise IndexMissingError(store.place)
+        kept = [m for m in store.manifests() if m.format == index.FORMAT]
+        older = [m for m in kept if m.id < current]
         if not older:
-            raise IndexMissingError(f"{store.place} older than the one that serves")
-        writer.point_to(older[-1].id)
+            raise NothingOlderError(store.place)
+        content = next((m.content for m in kept if m.id == current), "")
+        writer.point_to(older[-1].id, held=f"{content} {store.held() or ''}".strip())
         return older[-1]
 
 
@@ -140,10 +143,12 @@ def publish(
     """Embed the records, write them as a generation, check it and point to it."""
     now = datetime.now(UTC)
     generation = generation_id(now, content)
-    # Sections only rank; what decides whether to answer is always computed in float32.
-    encoding.prepare(records[index.SECTIONS].embedded, fast=True)
+    # Sections rank, and weigh least in the decision to answer; the rest is computed in float32.
+    encoding.prepare(records[index.SECTIONS].embedded, "sections", fast=True)
     others = [name for name in index.COLLECTIONS if name != index.SECTIONS]
-    encoding.prepare([text for name in others for text in records[name].embedded])
+    encoding.prepare(
+        [text for name in others for text in records[name].embedded], "questions and sentences"
+    )
     counts = {name: len(records[name].ids) for name in index.COLLECTIONS}
     progress.stage("Building the index", 2 * sum(counts.values()))
     with writer.build(generation) as client:
@@ -170,6 +175,16 @@ def publish(
     return IngestReport(
         generation, True, counts, encoding.embedded, encoding.reused, encoding.computed_in
     )
+
+
+def _unchanged(store: GenerationStore, content: str) -> IngestReport | None:
+    """Return what to report when these very notes serve, or were rolled back from serving."""
+    serving = next((m for m in store.manifests() if m.id == store.current()), None)
+    held = content in (store.held() or "").split()
+    if serving is None or not (held or serving.content == content):
+        return None
+    counts = serving.counts
+    return IngestReport(serving.id, False, counts, 0, sum(counts.values()), "", held)
 
 
 def _read_corpora(corpora: dict[str, Path]) -> list[Corpus]:
@@ -212,6 +227,6 @@ def _near_duplicates(corpora: Sequence[Corpus], encoding: Encoding) -> list[Prob
         for note in corpus.notes
         for section in note.sections
     }
-    encoding.prepare(list(texts.values()), fast=True)
+    encoding.prepare(list(texts.values()), "sections", fast=True)
     vectors = encoding.vectors(list(texts.values()))
     return lint.near_duplicates(corpora, dict(zip(texts, vectors, strict=True)))

@@ -47,6 +47,11 @@ class ServerStore:
         with self._registry() as registry:
             return _pointer(registry)
 
+    def held(self) -> str | None:
+        """Return the content that was rolled back, and is not to be published again."""
+        with self._registry() as registry:
+            return _pointer(registry, "held")
+
     def manifests(self) -> list[Manifest]:
         """Return the complete generations, oldest first."""
         with self._registry() as registry:
@@ -137,11 +142,10 @@ class _ServerWriter:
         )
         self.point_to(manifest.id)
 
-    def point_to(self, generation: str) -> None:
+    def point_to(self, generation: str, held: str = "") -> None:
         self._lease.require()
-        self._registry.upsert(
-            ids=[_POINTER], embeddings=_NO_VECTOR, metadatas=[{"generation": generation}]
-        )
+        pointer = {"generation": generation, "held": held}
+        self._registry.upsert(ids=[_POINTER], embeddings=_NO_VECTOR, metadatas=[pointer])
 
     def prune(self, keep: int) -> None:
         gone = prunable(_manifests(self._registry), _pointer(self._registry), keep)
@@ -232,9 +236,9 @@ class _Lease:
         )
 
 
-def _pointer(registry: Collection) -> str | None:
+def _pointer(registry: Collection, field: str = "generation") -> str | None:
     found = registry.get(ids=[_POINTER], include=["metadatas"])["metadatas"]
-    return str(found[0]["generation"]) if found else None
+    return str(found[0].get(field) or "") or None if found else None
 
 
 def _manifests(registry: Collection) -> list[Manifest]:

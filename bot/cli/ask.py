@@ -20,22 +20,24 @@ LOADING = (
 
 
 @click.command(short_help="Answer a question from the notes.")
-@click.argument("question")
+@click.argument("question", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option("--model", default=None, help="Language model; `none` quotes the notes.")
-@click.option("--conversation", metavar="ID", help="Continue a conversation.")
-def ask(question: str, as_json: bool, model: str | None, conversation: str | None) -> None:
+@click.option("--conversation", metavar="ID", help="Name the conversation, as the answer will.")
+def ask(
+    question: tuple[str, ...], as_json: bool, model: str | None, conversation: str | None
+) -> None:
     """Answer QUESTION from the notes, each sentence a verbatim quote with its citation."""
-    question = checked_question(question)
+    asked = checked_question(" ".join(question))
     settings = load_settings(model=model)
     printer = None if as_json else AnswerPrinter()
-    body = {"question": question, "conversation": conversation, "model": settings.model}
+    body = {"question": asked, "conversation": conversation, "model": settings.model}
     if remote := find_remote(settings.data_dir):
         for name, data in remote.ask(body):
             _show(name, data, printer)
     else:
         status(LOADING)
-        asyncio.run(_locally(settings, question, conversation, printer))
+        asyncio.run(_locally(settings, asked, conversation, printer))
 
 
 def _show(name: str, data: dict[str, Any], printer: AnswerPrinter | None) -> None:
@@ -44,7 +46,7 @@ def _show(name: str, data: dict[str, Any], printer: AnswerPrinter | None) -> Non
     elif printer and name == "done":
         printer.done(data)
     elif name == "done":
-        click.echo(json.dumps(data, ensure_ascii=False, indent=1))
+        click.echo(json.dumps(data, indent=1))
 
 
 async def _locally(

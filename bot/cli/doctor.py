@@ -122,11 +122,13 @@ def _guarded(part: str, check: Callable[[], Check]) -> Check:
 
 def _encoder(settings: Settings) -> Check:
     from ingest.embedding import open_embedder
-    from ingest.weights import find_weights
+    from ingest.weights import WEIGHTS, find_weights
 
     weights = find_weights(settings.embedding_model, settings.cache_dir)
     fingerprint = open_embedder(settings.embedding_model, settings.cache_dir).fingerprint
-    described = f"{weights.name}, {fingerprint.dimension} dimensions, SHA-256 as pinned"
+    pinned = weights.sha256 in {spec.sha256 for spec in WEIGHTS.values()}
+    sum_ = "SHA-256 as pinned" if pinned else f"SHA-256 {weights.sha256[:12]}…, not a pinned one"
+    described = f"{weights.name}, {fingerprint.dimension} dimensions, {sum_}"
     return Check("encoder", True, f"{described}, in {weights.path}")
 
 

@@ -88,6 +88,11 @@ def _built(report: IngestReport, seconds: float) -> str:
         f"{counts['notes']} notes, {counts['sections']} sections, "
         f"{counts['questions']} questions, {counts['sentences']} sentences"
     )
+    if report.held:
+        return (
+            f"These notes were rolled back; generation {report.generation} goes on serving: "
+            f"{held}. Serve them after all: viva ingest --rebuild"
+        )
     if not report.changed:
         return f"Nothing changed: {held} ({seconds:.1f} s)"
     work = f"{report.embedded} texts embedded, {report.reused} reused"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import io
 import logging
 import sys
 from typing import Any
@@ -29,7 +31,9 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            close = difflib.get_close_matches(cmd_name, _COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            ctx.fail(f"No such command {cmd_name!r}.{hint}")
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
@@ -57,6 +61,8 @@ def run(arguments: list[str] | None = None) -> int:
 
     # A command says what went wrong once; only `serve` keeps a log.
     logging.getLogger().addHandler(logging.NullHandler())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a Windows pipe has no room for every letter
     try:
         # `Command.main` would answer a closed pipe with status 1 before anybody could see it.
         with viva.make_context("viva", sys.argv[1:] if arguments is None else arguments) as context:
@@ -76,6 +82,9 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except (VivaError, IngestError) as error:
         click.echo(str(error), err=True)
+        return 1
+    except (FileNotFoundError, NotADirectoryError, FileExistsError, PermissionError) as error:
+        click.echo(f"{error.filename}: {error.strerror}. See: viva doctor", err=True)
         return 1
     except BrokenPipeError:  # the reader, `head` for one, has seen enough
         sys.stderr.close()

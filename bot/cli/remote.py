@@ -16,6 +16,8 @@ from bot.errors import ServerError
 from bot.running import RunningServer, announced
 
 _TIMEOUT_S = 60.0
+_PROBE_TIMEOUT_S = 3.0
+_HEALTH_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +72,27 @@ class Remote:
 
 
 def find_remote(data_dir: Path) -> Remote | None:
-    """Return the server that announced itself in the data directory, if it still listens."""
+    """Return the server that announced itself in the data directory, if it still runs.
+
+    Its health must name the instance that was announced, before it is sent a token or a question:
+    after a crash another program may have its port.
+    """
     server = announced(data_dir)
     if server is None:
         return None
     address = urlsplit(server.url)
-    probe = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=2)
+    probe = http.client.HTTPConnection(
+        address.hostname or "127.0.0.1", address.port, timeout=_PROBE_TIMEOUT_S
+    )
     try:
-        probe.connect()
-    except OSError:
+        probe.request("GET", "/healthz")
+        found = json.loads(probe.getresponse().read(_HEALTH_BYTES))
+        same = isinstance(found, dict) and found.get("instance") == server.instance
+    except (OSError, http.client.HTTPException, ValueError):
         return None
-    probe.close()
-    return Remote(server)
+    finally:
+        probe.close()
+    return Remote(server) if same else None
 
 
 @contextmanager

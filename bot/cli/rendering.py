@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import click
@@ -48,11 +50,11 @@ class AnswerPrinter:
         if self._place:
             click.echo("\n")
         if answer["status"] == "refused":
-            click.echo(_INDENT + click.style(answer["answer"], fg="yellow"))
+            click.echo(_wrapped(answer["answer"], fg="yellow"))
         elif answer["uncovered"]:
             click.echo(_wrapped(answer["uncovered"], fg="yellow") + "\n")
-        for citation in answer["citations"]:
-            click.echo(_citation(citation))
+        for line in _references(answer["citations"]):
+            click.echo(line)
         if answer["suggestions"]:
             heading = "Ask instead" if answer["status"] == "refused" else "Related questions"
             click.echo(f"\n{_INDENT}{click.style(heading, bold=True)}")
@@ -80,14 +82,17 @@ def section(hit: dict[str, Any]) -> str:
     return f"{head}\n    {place}\n{body}\n"
 
 
-def _citation(citation: dict[str, Any]) -> str:
-    number = click.style(f"[{citation['n']}]", fg="cyan")
-    lines = [f"{_INDENT}{number} {citation['path']}:{citation['lines'][0]}"]
-    for source in citation["sources"]:
-        label = f"{source['authors'].split(',')[0]}, {source['year']}. {source['title']}"
-        lines.append(click.style(f"      {label}", dim=True))
-        lines.append(click.style(f"      {source['url']}", dim=True))
-    return "\n".join(lines)
+def _references(citations: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the places quoted, one line for neighbours of the same place, with their sources."""
+    for place, group in groupby(citations, key=lambda c: (c["path"], c["lines"][0])):
+        same = list(group)
+        numbers = "".join(f"[{citation['n']}]" for citation in same)
+        yield f"{_INDENT}{click.style(numbers, fg='cyan')} {place[0]}:{place[1]}"
+        sources = {source["key"]: source for citation in same for source in citation["sources"]}
+        for source in sources.values():
+            label = f"{source['authors'].split(',')[0]}, {source['year']}. {source['title']}"
+            yield click.style(_filled(label, "      "), dim=True)
+            yield click.style(f"      {source['url']}", dim=True)
 
 
 def _lines(lines: list[int] | tuple[int, int]) -> str:
@@ -96,5 +101,8 @@ def _lines(lines: list[int] | tuple[int, int]) -> str:
 
 
 def _wrapped(text: str, **style: Any) -> str:
-    filled = textwrap.fill(text, width(), initial_indent=_INDENT, subsequent_indent=_INDENT)
-    return click.style(filled, **style)
+    return click.style(_filled(text, _INDENT), **style)
+
+
+def _filled(text: str, indent: str) -> str:
+    return textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent)

@@ -19,7 +19,7 @@ Found = list[dict[str, Any]]
 
 
 @click.command(short_help="Search the notes for sections.")
-@click.argument("query")
+@click.argument("query", nargs=-1, required=True)
 @click.option(
     "-k", default=10, show_default=True, type=click.IntRange(1, MAX_RESULTS), help="How many."
 )
@@ -41,7 +41,7 @@ Found = list[dict[str, Any]]
 @click.option("--namespace", multiple=True, help="Only these notes (`viva` for ours); repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def search(
-    query: str,
+    query: tuple[str, ...],
     k: int,
     kind: tuple[str, ...],
     phase: tuple[str, ...],
@@ -50,17 +50,17 @@ def search(
     as_json: bool,
 ) -> None:
     """Search the notes for QUERY and print the best sections."""
-    query = checked_question(query)
+    wanted = checked_question(" ".join(query))
     settings = load_settings()
     if remote := find_remote(settings.data_dir):
         given = {"kind": kind, "phase": phase, "level": level, "namespace": namespace}
-        found = remote.search(query, k, given)
+        found = remote.search(wanted, k, given)
     else:
         status(LOADING)
         filters = Filters(*(frozenset(values) for values in (kind, phase, level, namespace)))
-        found = asyncio.run(_locally(settings, query, k, filters))
+        found = asyncio.run(_locally(settings, wanted, k, filters))
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        click.echo(json.dumps(found, indent=1))
     elif not found:
         click.echo("No section was found.")
     for hit in () if as_json else found:

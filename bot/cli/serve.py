@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import os
@@ -16,14 +17,17 @@ import click
 
 from bot.errors import SettingsError
 from bot.logs import set_up_logs
-from bot.running import admin_key, announce, withdraw
+from bot.running import admin_key, announce, announced, withdraw
 from bot.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from bot.services.health import Health
+
 logger = logging.getLogger(__name__)
 
+_LONGEST_START_S = 600.0
 _GRACE_S = 5
 """An open stream would otherwise keep the server from stopping."""
 
@@ -33,7 +37,7 @@ _GRACE_S = 5
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port; 8000 by default, 0 for a free one."
 )
-@click.option("--no-discord", is_flag=True, help="Do not start Discord, even with a token.")
+@click.option("--no-discord", is_flag=True, hidden=True)
 def serve(host: str | None, port: int | None, no_discord: bool) -> None:
     """Serve the API. Health answers at once; questions as soon as the encoder is loaded."""
     settings = load_settings(host=host, port=port)
@@ -60,8 +64,16 @@ def _listen(settings: Settings) -> socket.socket:
         listener.close()
         raise SettingsError(
             f"Cannot listen on {settings.host}, port {settings.port}: {error.strerror}.",
-            repair="Take another one, or a free one: viva serve --port 0",
+            repair=_listening_repair(error),
         ) from error
+
+
+def _listening_repair(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "Is Viva running already? Else take a free port: viva serve --port 0"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Take a port above 1023: viva serve --port 8000"
+    return "Take an address of this machine: viva serve --host 127.0.0.1"
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -74,6 +86,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     shown, own = _addresses(settings.host, port)
     async with open_services(settings, wait=False) as services:
+        earlier = announced(settings.data_dir)
         server = announce(settings.data_dir, own)
         try:
             tokens = [server.token]
@@ -82,14 +95,24 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 key, file = admin_key(settings.data_dir)
                 tokens.append(key)
                 logger.info("Requests need the key in %s", file)
-            app = create_app(services, Access(tuple(tokens), open_to_loopback=is_open))
+            access = Access(tuple(tokens), open_to_loopback=is_open)
+            app = create_app(services, access, instance=server.instance)
             config = uvicorn.Config(
                 app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S
             )
             click.echo(f"Viva serves on {shown}  (Ctrl-C stops it)")
+            ready = asyncio.create_task(_say_when_ready(services.health))
             await stoppable(config).serve(sockets=[listener])
+            ready.cancel()
         finally:
-            withdraw(settings.data_dir, server)
+            withdraw(settings.data_dir, server, earlier)
+
+
+async def _say_when_ready(health: Health) -> None:
+    click.echo("Loading the encoder; a question asked now waits for it …")
+    await health.until_started(_LONGEST_START_S)
+    if health.readiness().ready:  # else the log says what is missing
+        click.echo('Ready. In another terminal: viva ask "How do I detect drift without labels?"')
 
 
 def stoppable(config: uvicorn.Config) -> uvicorn.Server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
@@ -17,13 +18,16 @@ from bot.retrieval.threads import to_the_end
 from ingest.embedding import Fingerprint
 from ingest.errors import IndexMissingError, IngestError
 from ingest.generations import GenerationStore, Manifest, OpenGeneration
-from ingest.index import Index, SectionRecord
+from ingest.index import FORMAT, Index, SectionRecord
 from ingest.notes import plain_text
 
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
 """How often the pointer is read: a new generation is served within two seconds of the swap."""
+
+REFUSED_SECONDS = 30.0
+"""How long a generation that could not be opened is left alone."""
 
 
 class Volume:
@@ -66,6 +70,7 @@ class Shelf:
         self._fingerprint: Fingerprint | None = None
         self._volume: Volume | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._refused = ("", 0.0)
         self.fault: Exception | None = None
 
     @property
@@ -127,6 +132,11 @@ class Shelf:
             raise IndexMissingError(self._store.place)
         if self._volume and self._volume.manifest.id == wanted:
             return
+        # Opening copies and hashes every file: not twice a second for one that was just refused.
+        refused, until = self._refused
+        if self.fault and refused == wanted and time.monotonic() < until:
+            raise self.fault
+        self._refused = (wanted, time.monotonic() + REFUSED_SECONDS)
         volume = await to_the_end(self._open, wanted, undo=Volume.close)
         previous, self._volume = self._volume, volume
         logger.info("Serving generation %s", wanted)
@@ -135,10 +145,13 @@ class Shelf:
             await self._close_if_done(previous)
 
     def _open(self, generation: str) -> Volume:
+        assert self._fingerprint is not None, "start() comes first"
+        for manifest in self._store.manifests():
+            if manifest.id == generation:
+                manifest.require_format(FORMAT)
+                manifest.require_embedder(self._fingerprint)
         opened = self._store.open(generation)
         try:
-            assert self._fingerprint is not None, "start() comes first"
-            opened.manifest.require_embedder(self._fingerprint)
             return Volume(opened)
         except BaseException:
             opened.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.agent import answerer
 from bot.domain import questions
 from bot.domain.answers import Answer, CitedSentence, Timings, render
-from bot.domain.evidence import Outcome, Section, Verdict
+from bot.domain.evidence import Evidence, Outcome, Section, Verdict
 from bot.domain.ids import uuid7
 from bot.domain.ports import Searcher
 from bot.errors import ModelUnavailableError
@@ -69,7 +69,7 @@ class AnswerService:
         asked = checked_question(question)
         parts = questions.parts(asked)
         left, parts = parts[MAX_PARTS:], parts[:MAX_PARTS]
-        evidence = await asyncio.gather(*(self._searcher.evidence(part) for part in parts))
+        evidence = await self._evidence(parts)
         retrieved = self._clock()
         verdicts = [answerer.supported(decide(found)) for found in evidence]
         gated = self._clock()
@@ -99,6 +99,13 @@ class AnswerService:
                 total=_ms(started, self._clock()),
             ),
         )
+
+    async def _evidence(self, parts: Sequence[str]) -> list[Evidence]:
+        """Return the evidence for each part, all from one generation."""
+        while True:
+            found = await asyncio.gather(*(self._searcher.evidence(part) for part in parts))
+            if len({evidence.generation for evidence in found}) == 1:
+                return found
 
 
 def _require_model(model: str) -> None:

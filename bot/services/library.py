@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.domain.evidence import Filters, Hit
+from bot.retrieval.fusion import POOL
 from bot.retrieval.retriever import NO_FILTERS, NoteView, Retriever
 from bot.services.limits import MAX_RESULTS, checked_question
 
@@ -17,7 +18,7 @@ class LibraryService:
         """Return at most `k` sections, best first, a section split in parts once."""
         asked = checked_question(query)
         wanted = min(k, MAX_RESULTS)
-        hits = await self._retriever.search(asked, 2 * wanted, filters)
+        hits = await self._retriever.search(asked, POOL, filters)
         first = {hit.section.whole: hit for hit in reversed(hits)}
         distinct = sorted(first.values(), key=lambda hit: hit.rank)[:wanted]
         return [

@@ -120,7 +120,7 @@ def test_no_texts_have_no_vectors_and_load_no_encoder(tmp_path: Path) -> None:
 
 
 def test_a_killed_encoding_loses_only_its_last_batch(tmp_path: Path) -> None:
-    texts = [f"text {n:04}" for n in range(3 * 8 * BATCH)]
+    texts = [f"text {n:04}" for n in range(3 * 2 * BATCH)]
     with (
         pytest.raises(KeyboardInterrupt),
         Encoding(DyingEmbedder(), tmp_path, Silent()) as encoding,
@@ -130,15 +130,15 @@ def test_a_killed_encoding_loses_only_its_last_batch(tmp_path: Path) -> None:
     embedder = FakeEmbedder()
     with Encoding(embedder, tmp_path, Silent()) as encoding:
         encoding.prepare(texts)
-        assert (encoding.embedded, encoding.reused) == (8 * BATCH, 2 * 8 * BATCH)
+        assert (encoding.embedded, encoding.reused) == (2 * BATCH, 2 * 2 * BATCH)
 
 
 def test_progress_is_told_in_texts(tmp_path: Path) -> None:
     told = Told()
     with Encoding(FakeEmbedder(), tmp_path, told) as encoding:
         encoding.prepare([f"text {n}" for n in range(300)])
-    assert told.stages == [("Loading the encoder", 0), ("Embedding", 300)]
-    assert told.steps == [256, 44]
+    assert told.stages == [("Loading the encoder", 0), ("Embedding texts", 300)]
+    assert told.steps == [64, 64, 64, 64, 44]
 
 
 def test_only_what_may_be_fast_is_computed_in_a_lower_precision(tmp_path: Path) -> None:

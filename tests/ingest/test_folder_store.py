@@ -243,7 +243,7 @@ def test_a_failure_between_publishing_and_pointing_leaves_the_old_one_serving(
 
 def test_the_pointer_is_replaced_whole(store: FolderStore, root: Path) -> None:
     _publish(store, "a")
-    assert json.loads((root / "pointer.json").read_text()) == {"generation": "a"}
+    assert json.loads((root / "pointer.json").read_text()) == {"generation": "a", "held": ""}
     assert sorted(path.name for path in root.iterdir() if path.is_file()) == [
         "pointer.json",
         "writer.lock",

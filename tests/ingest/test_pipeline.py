@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from ingest import index, pipeline
-from ingest.errors import CorpusError, IndexDamagedError, IndexMissingError, WriterBusyError
+from ingest.errors import (
+    CorpusError,
+    IndexDamagedError,
+    IndexMissingError,
+    NothingOlderError,
+    WriterBusyError,
+)
 from ingest.folder_store import FolderStore
 from ingest.generations import KEPT
 from ingest.index import Index
@@ -106,7 +112,7 @@ def test_a_further_note_embeds_its_own_texts_alone(
     assert all("caching" in text.lower() for text in embedder.encoded)
 
 
-def test_notes_put_back_point_to_the_generation_that_has_them(
+def test_notes_put_back_make_another_generation_without_embedding_anything(
     options: IngestOptions, corpus: CorpusFolder, store: FolderStore
 ) -> None:
     first = build(options)
@@ -117,9 +123,9 @@ def test_notes_put_back_point_to_the_generation_that_has_them(
 
     back = build(options, embedder)
 
-    assert (back.generation, back.changed, back.embedded) == (first.generation, True, 0)
-    assert store.current() == first.generation
-    assert len(store.manifests()) == 2
+    assert (back.changed, back.embedded) == (True, 0)
+    assert store.current() == back.generation > first.generation
+    assert len(store.manifests()) == 3
     assert embedder.encoded == []
 
 
@@ -188,19 +194,57 @@ def test_a_rollback_goes_back_one_generation_at_a_time(
     assert rollback(options).id == second.generation
     assert rollback(options).id == first.generation
     assert section_ids(store) == ["topics/drift#drift", "topics/drift#monitoring"]
-    with pytest.raises(IndexMissingError, match=r"older than the one that serves.*viva ingest"):
+    with pytest.raises(NothingOlderError, match="viva ingest"):
         rollback(options)
     assert store.current() == first.generation
 
 
-def test_an_ingest_after_a_rollback_goes_forward_again(
+def test_what_was_rolled_back_stays_so_until_the_notes_change_or_a_rebuild_is_asked_for(
     options: IngestOptions, corpus: CorpusFolder, store: FolderStore
 ) -> None:
-    build(options)
+    first = build(options)
     corpus.note("topics/caching")
+    build(options)
+    corpus.note("topics/indexing")
     newest = build(options)
     rollback(options)
-    assert build(options).generation == newest.generation == store.current()
+    rollback(options)
+
+    kept = build(options)
+    assert (kept.generation, kept.changed, kept.held) == (first.generation, False, True)
+    (options.corpora[""] / "topics/indexing.md").unlink()
+    assert build(options).held
+    assert store.current() == first.generation
+
+    rebuilt = build(again(options))
+    assert store.current() == rebuilt.generation > newest.generation
+    assert not build(options).held
+
+
+def test_a_prune_that_dies_half_way_leaves_no_half_of_a_generation(
+    options: IngestOptions,
+    corpus: CorpusFolder,
+    store: FolderStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for topic in ("caching", "indexing"):
+        build(options)
+        corpus.note(f"topics/{topic}")
+    build(options)
+    corpus.note("topics/sharding")
+
+    def dies(folder: Path, **_: object) -> None:
+        if folder.name.endswith(".gone"):
+            next(folder.rglob("*.bin")).unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ingest.folder_store.shutil.rmtree", dies)
+        with pytest.raises(KeyboardInterrupt):
+            build(options)
+
+    for manifest in store.manifests():
+        store.open(manifest.id).close()
 
 
 def test_there_is_nothing_to_go_back_to_before_the_first_ingest(options: IngestOptions) -> None:

@@ -110,7 +110,12 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
     "an id in capitals": (writes(head("topics/x", "topics/X")), NOTE, 2, "id: string should match"),
     "an id that is a number": (writes(head("topics/x", "17")), NOTE, 2, "id: input should be"),
     "an empty title": (writes(head("title: X", "title: ''")), NOTE, 3, "title: string should have"),
-    "a date that is none": (writes(head("2026-01-31", "soon")), NOTE, 8, "updated: input should"),
+    "a date that is none": (
+        writes(head("2026-01-31", "soon")),
+        NOTE,
+        8,
+        "updated: must be a date, such as",
+    ),
     "a day that does not exist": (writes(head("01-31", "02-31")), NOTE, 2, "is not valid YAML"),
     "broken YAML": (writes(head("title: X", "title: [X")), NOTE, 4, "is not valid YAML"),
     "a control character in YAML": (
@@ -232,6 +237,24 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
         NOTE,
         15,
         "only http and https are allowed",
+    ),
+    "a javascript link by reference": (
+        writes(body("See [that][x].\n\n[x]: javascript:alert`x`\n")),
+        NOTE,
+        15,
+        "only http and https are allowed",
+    ),
+    "a javascript link between angle brackets": (
+        writes(body("See <javascript:alert>.\n")),
+        NOTE,
+        15,
+        "only http and https are allowed",
+    ),
+    "raw HTML": (
+        writes(body("See <a href='javascript:alert'>that</a>.\n")),
+        NOTE,
+        15,
+        "raw HTML",
     ),
     "an id that is not the place": (
         writes(head("topics/x", "topics/y")),

@@ -16,8 +16,11 @@ from bot.frontends.http_api.schemas import Problem
 from bot.services.bundle import Services
 
 
-def create_app(services: Services, access: Access) -> FastAPI:
-    """Return the application. The caller opens and closes the services."""
+def create_app(services: Services, access: Access, instance: str = "") -> FastAPI:
+    """Return the application. The caller opens and closes the services.
+
+    `instance` is named by its health, for those who look for one process among several.
+    """
     app = FastAPI(
         title="Viva",
         version=__version__,
@@ -29,6 +32,7 @@ def create_app(services: Services, access: Access) -> FastAPI:
         responses=RESPONSES,
     )
     app.state.services = services
+    app.state.instance = instance
     app.add_middleware(BodyLimit)
     app.add_middleware(AccessGuard, access=access)
     add_problem_handlers(app)

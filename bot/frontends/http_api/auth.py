@@ -8,25 +8,21 @@ have passed a proxy, which would open the loopback to the proxy's clients.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bot.frontends.http_api.problems import problem_response
 
-_OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-_FORWARDING = (
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "via",
-)
+_NOT_VALID = "The key is not valid."
+KEY_PLACE = "The key stands in the file admin.key, in the data directory of the server."
+
+_OWN_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
+_FORWARDING = frozenset({"forwarded", "via", "x-real-ip", "true-client-ip", "cf-connecting-ip"})
 _ALWAYS_OPEN = frozenset({"/healthz", "/readyz"})
 
 
@@ -52,7 +48,8 @@ class AccessGuard:
             if refusal := refused(headers, scope["scheme"], self._access):
                 status, detail = refusal
                 challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-                response = problem_response(status, detail, headers=challenge)
+                repair = KEY_PLACE if status == 401 else ""
+                response = problem_response(status, detail, repair=repair, headers=challenge)
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -61,34 +58,22 @@ class AccessGuard:
 def refused(headers: Mapping[str, str], scheme: str, access: Access) -> tuple[int, str] | None:
     """Return the status and reason with which a request is refused, or None."""
     kind, _, token = headers.get("authorization", "").partition(" ")
+    token = token.strip()
     if token:
-        valid = (secrets.compare_digest(token.strip().encode(), t.encode()) for t in access.tokens)
-        # `any` over a list: every comparison runs, so timing does not tell which one failed.
-        return (
-            None
-            if kind.lower() == "bearer" and any(list(valid))
-            else (401, "The key is not valid.")
-        )
+        matches = [secrets.compare_digest(token.encode(), key.encode()) for key in access.tokens]
+        return None if True in matches and kind.lower() == "bearer" else (401, _NOT_VALID)
     if not access.open_to_loopback:
         return 401, "This server needs a key: Authorization: Bearer viva_…"
     return _foreign(headers, scheme)
 
 
-def _name(host: str) -> str | None:
-    """Return the name in a Host header, without its port; None if it is no host."""
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-
-
 def _foreign(headers: Mapping[str, str], scheme: str) -> tuple[int, str] | None:
     host = headers.get("host", "")
-    if _name(host) not in _OWN_HOSTS:
+    if not _OWN_HOST.fullmatch(host):
         return 403, "Without a key, the host must be localhost, 127.0.0.1 or [::1]."
     origin = headers.get("origin")
     if origin is not None and origin != f"{scheme}://{host}":
         return 403, "Without a key, requests from web pages of another origin are refused."
-    if any(name in headers for name in _FORWARDING):
+    if any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers):
         return 403, "Without a key, requests through a proxy are refused."
     return None

@@ -37,7 +37,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(code).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for code in (401, 403, 413, 422, 503)
+    for code in (400, 401, 403, 413, 422, 503)
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {**RESPONSES[422], "description": HTTPStatus.NOT_FOUND.phrase}

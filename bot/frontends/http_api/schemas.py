@@ -140,6 +140,7 @@ class HealthOut(BaseModel):
 
     status: Literal["ok"] = "ok"
     version: str
+    instance: str = ""
 
 
 class Problem(BaseModel):

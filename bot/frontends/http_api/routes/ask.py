@@ -31,7 +31,7 @@ async def ask(body: AskRequest, request: Request, services: ReadyServices) -> Re
 
     With `Accept: text/event-stream` each sentence is sent as soon as it is checked.
     """
-    if "text/event-stream" in request.headers.get("accept", ""):
+    if _wants_events(request.headers.get("accept", "")):
         events = services.answers.stream(
             body.question, conversation=body.conversation, model=body.model
         )
@@ -42,6 +42,14 @@ async def ask(body: AskRequest, request: Request, services: ReadyServices) -> Re
         body.question, conversation=body.conversation, model=body.model
     )
     return JSONResponse(answer.to_dict())
+
+
+def _wants_events(accept: str) -> bool:
+    ranges = (media.replace(" ", "").lower() for media in accept.split(","))
+    return any(
+        media.startswith("text/event-stream") and not media.endswith((";q=0", ";q=0.0"))
+        for media in ranges
+    )
 
 
 async def _sent(first: Event, rest: AsyncIterator[Event]) -> AsyncGenerator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from bot import __version__
 from bot.frontends.http_api.dependencies import AnyServices
@@ -14,9 +14,9 @@ router = APIRouter()
 
 
 @router.get("/healthz", summary="Is the process alive?")
-async def healthz() -> HealthOut:
+async def healthz(request: Request) -> HealthOut:
     """Answer as soon as the server listens."""
-    return HealthOut(version=__version__)
+    return HealthOut(version=__version__, instance=request.app.state.instance)
 
 
 @router.get(
