@@ -53,17 +53,22 @@ def some_evidence(
     *,
     signals: Signals = ANSWERED,
     scores: Sequence[float] = (),
-    missing: tuple[str, ...] = (),
+    cosine: float = 0.5,
+    terms: int = 3,
+    unknown: tuple[str, ...] = (),
     related: tuple[str, ...] = (),
 ) -> Evidence:
-    """Return evidence with these sentences and cosines a section, best section first."""
+    """Return evidence with these sentences and cosines a section, best section first.
+
+    `cosine` is that of the sections.
+    """
     ranked = list(sections)
     given = [*scores, *(1.0 for _ in ranked[len(scores) :])]
     return Evidence(
         question=question,
         generation="20260131T000000000000-abcdef01",
         hits=tuple(
-            Hit(rank, section, score, 0.6)
+            Hit(rank, section, score, cosine)
             for rank, (section, score) in enumerate(zip(ranked, given, strict=True), 1)
         ),
         passages=tuple(
@@ -72,7 +77,8 @@ def some_evidence(
             for number, (text, cosine) in enumerate(sentences)
         ),
         signals=signals,
-        missing=missing,
+        terms=terms,
+        unknown=unknown,
         related=related,
     )
 

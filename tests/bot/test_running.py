@@ -27,6 +27,7 @@ def test_a_server_leaves_its_address_for_its_owner_alone(tmp_path: Path) -> None
 
     assert announced(tmp_path / "data") == server
     assert (server.url, server.pid) == (URL, os.getpid())
+    assert server.instance not in ("", server.token)
     assert mode(tmp_path / "data" / "server.json") == 0o600
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["server.json"]
 
@@ -47,8 +48,40 @@ def test_a_server_leaves_the_address_of_the_one_that_replaced_it(tmp_path: Path)
     assert announced(tmp_path) == second
 
 
+def test_each_start_of_a_server_is_another_instance(tmp_path: Path) -> None:
+    assert len({announce(tmp_path, URL).instance for _ in range(20)}) == 20
+
+
+def test_a_server_that_ends_gives_way_to_the_one_before_it(tmp_path: Path) -> None:
+    first = announce(tmp_path, URL)
+    second = announce(tmp_path, "http://127.0.0.1:8001")
+    withdraw(tmp_path, second, first)
+
+    assert announced(tmp_path) == first
+    assert mode(tmp_path / "server.json") == 0o600
+    assert [file.name for file in tmp_path.iterdir()] == ["server.json"]
+
+
+def test_a_server_that_was_replaced_restores_nobody(tmp_path: Path) -> None:
+    first, second, third = (announce(tmp_path, URL) for _ in range(3))
+    withdraw(tmp_path, second, first)
+
+    assert announced(tmp_path) == third
+
+
 @pytest.mark.parametrize(
-    "text", ["", "not json", "[]", "null", '{"url": "x"}', '{"a": 1}', '"text"', "\udcff"]
+    "text",
+    [
+        "",
+        '{"url": "x", "token": "y", "pid": 1}',
+        "not json",
+        "[]",
+        "null",
+        '{"url": "x"}',
+        '{"a": 1}',
+        '"text"',
+        "\udcff",
+    ],
 )
 def test_a_file_that_cannot_be_read_announces_nobody(tmp_path: Path, text: str) -> None:
     (tmp_path / "server.json").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -69,6 +102,15 @@ def test_the_key_of_an_installation_is_made_once_for_its_owner_alone(tmp_path: P
     assert admin_key(tmp_path / "data") == (key, file)
     assert mode(file) == 0o600
     assert re.fullmatch(r"viva_[\w-]{43}", key)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "  \n"])
+def test_an_empty_key_is_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / "admin.key").write_text(text)
+    key, file = admin_key(tmp_path)
+
+    assert re.fullmatch(r"viva_[\w-]{43}", key)
+    assert (file.read_text(), mode(file)) == (f"{key}\n", 0o600)
 
 
 def test_a_private_file_replaces_one_that_others_could_read(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ingest.chroma import Client, connect
 from ingest.errors import (
     EmbedderMismatchError,
     IndexMissingError,
+    NothingOlderError,
     VectorStoreError,
     WriterBusyError,
 )
@@ -79,12 +81,16 @@ def test_an_index_is_built_read_changed_and_rolled_back(
     assert ingest(options, embedder=FakeEmbedder()).changed is False
     assert rollback(options).id == first
     assert notes_served(store) == {"topics/drift"}
-    with pytest.raises(IndexMissingError):
+    with pytest.raises(NothingOlderError):
         rollback(options)
 
-    again = ingest(options, embedder=FakeEmbedder())
-    assert (again.generation, again.changed, again.embedded) == (second, True, 0)
-    assert [m.id for m in store.manifests()] == [first, second]
+    # What was undone is not served again by itself, only when it is asked for.
+    held = ingest(options, embedder=FakeEmbedder())
+    assert (held.generation, held.changed, held.held) == (first, False, True)
+    assert notes_served(store) == {"topics/drift"}
+    again = ingest(replace(options, rebuild=True), embedder=FakeEmbedder())
+    assert (again.changed, again.embedded, store.current()) == (True, 0, again.generation)
+    assert notes_served(store) == {"topics/drift", "topics/caching"}
 
 
 def test_three_generations_stay_and_the_others_are_removed(

@@ -43,6 +43,54 @@ def test_a_server_without_an_index_says_so_and_follows_the_first_one(fresh: Inst
         assert server.ask(DRIFT)["status"] == "answered"
 
 
+def test_a_server_says_that_it_loads_and_when_it_is_ready_and_no_more(
+    installation: Installation, server: Server
+) -> None:
+    server.until_ready()
+    deadline = time.monotonic() + 5
+    while "Ready. " not in (log := server.log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert log.index("Viva serves on") < log.index("Loading the encoder") < log.index("Ready. ")
+    assert "Uvicorn" not in log
+    assert "uvicorn" not in log
+    assert "Application startup" not in log
+
+
+def test_health_names_the_instance_that_was_announced(
+    installation: Installation, server: Server
+) -> None:
+    announced = json.loads((installation.data / "server.json").read_text())
+
+    assert announced["instance"]
+    assert server.get("/healthz").json()["instance"] == announced["instance"]
+
+
+def test_a_second_server_gives_the_commands_back_to_the_first(
+    installation: Installation, server: Server
+) -> None:
+    file = installation.data / "server.json"
+    first = json.loads(file.read_text())
+    with installation.serve() as second:
+        assert json.loads(file.read_text())["url"] == second.url
+        assert second.stop() == 0
+
+    assert json.loads(file.read_text()) == first
+
+
+def test_a_data_folder_that_is_a_file_is_one_line(
+    installation: Installation, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("")
+    result = installation.run("serve", "--port", "0", settings={"VIVA_DATA_DIR": str(data)})
+
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert str(data) in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_server_lets_only_its_owner_read_where_it_is(
     installation: Installation, server: Server
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.agent.answerer import FULL, PARTIAL, SHARED, compose, select
+from bot.agent.answerer import FULL, PARTIAL, SHARED, compose, leans, select
 from bot.domain.answers import CitedSentence
 from bot.domain.evidence import Evidence, Outcome, Verdict
 from tests.bot.fakes import a_section, some_evidence
@@ -84,6 +86,19 @@ def test_a_sentence_that_has_nothing_to_do_with_the_question_is_not_quoted() -> 
     assert texts(verdict(some_evidence("?", {FIRST: found}))) == ["Close a b."]
 
 
+def test_a_section_that_is_about_the_question_answers_it_in_other_words() -> None:
+    found = {FIRST: [("Remote c d.", 0.1), ("Farther e f.", 0.05)]}
+
+    assert texts(verdict(some_evidence("?", found, cosine=0.55))) == ["Remote c d.", "Farther e f."]
+    assert texts(verdict(some_evidence("?", found, cosine=0.54))) == []
+
+
+def test_a_section_beside_the_best_must_still_say_something_near() -> None:
+    found = {FIRST: facts(1, 0.6), SECOND: [("Remote g h.", 0.1)]}
+
+    assert texts(verdict(some_evidence("?", found, cosine=0.9))) == ["Fact0 factx0 facty0."]
+
+
 LEANING = [
     "It also costs money.",
     "This is why.",
@@ -93,6 +108,10 @@ LEANING = [
     "The second one is cheap.",
     "Another reason is time.",
     "They differ.",
+    "Under such load, queues grow.",
+    "Costs are therefore high.",
+    "Alarms thus come late.",
+    "Nobody hence looks.",
 ]
 
 
@@ -101,6 +120,18 @@ def test_a_sentence_that_leans_brings_the_one_before_it(leaning: str) -> None:
     found = [("Filler p q.", 0.0), ("Antecedent a b.", 0.05), (leaning, 0.9)]
 
     assert texts(verdict(some_evidence("?", {FIRST: found}))) == ["Antecedent a b.", leaning]
+
+
+@pytest.mark.parametrize("leaning", LEANING)
+def test_what_leans_is_told(leaning: str) -> None:
+    assert leans(leaning)
+
+
+@pytest.mark.parametrize(
+    "text", ["Drift moves the inputs.", "Under load, queues grow.", "Suchlike is rare."]
+)
+def test_what_stands_alone_is_told(text: str) -> None:
+    assert not leans(text)
 
 
 def test_a_chain_of_leaning_sentences_comes_whole() -> None:
@@ -130,6 +161,55 @@ def test_a_leaning_sentence_is_never_parted_from_an_antecedent_that_was_quoted_b
     said = texts(verdict(one), verdict(between), verdict(other))
 
     assert "It grows." not in said or said[said.index("It grows.") - 1] == "Base a b."
+
+
+def uncited(evidence: Evidence, *paragraphs: int) -> Evidence:
+    """Return evidence whose sentences cite no source and stand in these paragraphs."""
+    numbers = [*paragraphs, *(0 for _ in evidence.passages[len(paragraphs) :])]
+    passages = (
+        replace(passage, quote=passage.text, paragraph=paragraph)
+        for passage, paragraph in zip(evidence.passages, numbers, strict=True)
+    )
+    return replace(evidence, passages=tuple(passages))
+
+
+ASSUMED = "shop sells shoes."
+WORKED_OUT = [
+    (f"Suppose a {ASSUMED}", 0.0),
+    ("Visitors come daily.", 0.0),
+    ("Sales reach 200.", 0.9),
+]
+
+
+@pytest.mark.parametrize("assuming", ["Suppose a", "Now suppose a", "Assume a", "Imagine a"])
+def test_a_figure_that_was_worked_out_brings_its_assumption_and_all_between(assuming: str) -> None:
+    found = [(f"{assuming} {ASSUMED}", 0.0), *WORKED_OUT[1:]]
+
+    assert texts(verdict(uncited(some_evidence("?", {FIRST: found})))) == [
+        text for text, _ in found
+    ]
+
+
+def test_a_figure_whose_assumption_does_not_fit_stays_out() -> None:
+    evidence = uncited(some_evidence("?", {FIRST: [*WORKED_OUT, ("Own e f.", 0.3)]}))
+
+    assert texts(verdict(evidence, "partial")) == ["Own e f."]
+
+
+def test_a_figure_of_a_source_needs_no_assumption() -> None:
+    assert texts(verdict(some_evidence("?", {FIRST: WORKED_OUT}))) == ["Sales reach 200."]
+
+
+def test_a_figure_of_another_paragraph_rests_on_no_assumption() -> None:
+    evidence = uncited(some_evidence("?", {FIRST: WORKED_OUT}), 0, 0, 1)
+
+    assert texts(verdict(evidence)) == ["Sales reach 200."]
+
+
+def test_a_sentence_without_a_figure_may_leave_the_assumption() -> None:
+    found = [*WORKED_OUT[:2], ("Sales reach a peak.", 0.9)]
+
+    assert texts(verdict(uncited(some_evidence("?", {FIRST: found})))) == ["Sales reach a peak."]
 
 
 def test_nothing_is_said_twice_in_one_answer() -> None:

@@ -46,7 +46,6 @@ def test_the_version_is_given(viva: Viva) -> None:
         ["dance"],
         ["--dance"],
         ["ask"],
-        ["ask", "What", "is drift?"],
         ["ask", "What is drift?", "--dance"],
         ["search"],
         ["search", "drift", "-k", "0"],
@@ -74,6 +73,39 @@ def test_wrong_usage_is_2_with_the_reason_on_stderr(viva: Viva, arguments: list[
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"), [("aks", "ask"), ("serach", "search"), ("docter", "doctor")]
+)
+def test_a_command_that_is_misspelt_gets_a_hint(viva: Viva, typed: str, meant: str) -> None:
+    result = viva(typed, "What is drift?")
+
+    assert (result.status, result.out) == (2, "")
+    assert f"No such command '{typed}'. Did you mean {meant}?" in result.err
+
+
+def test_a_command_like_no_other_gets_no_hint(viva: Viva) -> None:
+    assert "Did you mean" not in viva("zzzzz").err
+
+
+@pytest.mark.parametrize("command", [["ingest"], ["ingest", "--rollback"]])
+def test_a_data_folder_that_is_a_file_is_one_line(
+    viva: Viva, data_dir: Path, installed_encoder: Weights, command: list[str]
+) -> None:
+    data_dir.write_text("")
+
+    result = viva(*command)
+
+    assert result.status == 1
+    said = [line for line in result.err.splitlines() if not line.endswith("…")]
+    assert len(said) == 1, result.err
+    assert said[0].startswith(str(data_dir))
+
+
+def test_an_option_without_effect_is_taken_and_not_shown(viva: Viva) -> None:
+    assert "discord" not in viva("serve", "-h").out.lower()
+    assert "No such option" not in viva("serve", "--no-discord", "--port", "65536").err
+
+
+@pytest.mark.parametrize(
     "arguments",
     [["ask", "What is drift?"], ["search", "drift"], ["serve"], ["ingest"], ["models", "list"]],
 )
@@ -90,7 +122,7 @@ def test_a_bad_value_is_refused_without_being_shown(viva: Viva) -> None:
     result = viva("ask", "What is drift?", VIVA_CHROMA_URL=SECRET)
 
     assert result.status == 1
-    assert result.err.startswith("VIVA_CHROMA_URL: must begin with http")
+    assert result.err.startswith("VIVA_CHROMA_URL: must read http://host:port")
     assert SECRET not in result.err
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.cli.remote import find_remote
-from bot.running import RunningServer, announce
+from bot.running import RunningServer, announce, announced
 from tests.bot.cli.conftest import Viva
 
 CITATION = {
@@ -75,7 +75,7 @@ def http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 
 @pytest.fixture
 def running(data_dir: Path) -> Iterator[Announce]:
-    """Return what starts a server that answers everything with one status and body."""
+    """Return what starts a server that answers all but its health with one status and body."""
     started: list[Any] = []
 
     def start(status: int, kind: str, body: bytes) -> list[dict[str, Any]]:
@@ -83,6 +83,11 @@ def running(data_dir: Path) -> Iterator[Announce]:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                if self.path == "/healthz" and "Authorization" not in self.headers:
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(json.dumps({"instance": server.instance}).encode())
+                    return
                 length = int(self.headers.get("Content-Length", 0))
                 asked.append(
                     {
@@ -104,7 +109,7 @@ def running(data_dir: Path) -> Iterator[Announce]:
         manager = http_server(Handler)
         port = manager.__enter__()
         started.append(manager)
-        announce(data_dir, f"http://127.0.0.1:{port}")
+        server = announce(data_dir, f"http://127.0.0.1:{port}")
         return asked
 
     yield start
@@ -124,6 +129,14 @@ def test_a_question_goes_to_the_running_server_with_its_token(
     assert (path, headers["Authorization"]) == ("/v1/ask", f"Bearer {token}")
     assert body == {"question": "What is drift?", "conversation": "mine", "model": "none"}
     assert token not in result.out
+
+
+def test_the_words_of_a_question_are_joined(viva: Viva, running: Announce) -> None:
+    asked = running(200, "text/event-stream", ANSWERED)
+    result = viva("ask", "what", "is", "drift")
+
+    assert (result.status, result.err) == (0, "")
+    assert [one["body"]["question"] for one in asked] == ["what is drift"]
 
 
 def test_people_see_sentences_with_their_place_and_sources(viva: Viva, running: Announce) -> None:
@@ -258,11 +271,59 @@ def test_where_nobody_announced_itself_nobody_is_found(data_dir: Path) -> None:
     assert find_remote(data_dir) is None
 
 
-def test_a_server_that_listens_is_found(data_dir: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = announce(data_dir, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        remote = find_remote(data_dir)
+def test_a_server_that_names_its_instance_is_found(data_dir: Path, running: Announce) -> None:
+    asked = running(200, "application/json", b"[]")
+    remote = find_remote(data_dir)
 
     assert remote
     assert isinstance(remote.server, RunningServer)
-    assert remote.server == server
+    assert remote.server == announced(data_dir)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "health"),
+    [
+        (200, b'{"status": "ok", "version": "0.1.0", "instance": "another"}'),
+        (200, b'{"status": "ok", "version": "0.1.0", "instance": ""}'),
+        (200, b'{"status": "ok"}'),
+        (200, b'{"instance": null}'),
+        (200, b"[]"),
+        (200, b"null"),
+        (200, b"<html>"),
+        (200, b""),
+        (200, b"\xff"),
+        (404, b"Not found"),
+        (302, b""),
+    ],
+)
+@pytest.mark.parametrize("command", [["ask", "What is drift?"], ["search", "drift"]])
+def test_a_program_that_took_the_port_gets_neither_the_token_nor_the_question(
+    viva: Viva, data_dir: Path, status: int, health: bytes, command: list[str]
+) -> None:
+    received: list[tuple[str, str, dict[str, str]]] = []
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            received.append((self.command, self.path, dict(self.headers)))
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(health)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http_server(Stranger) as port:
+        server = announce(data_dir, f"http://127.0.0.1:{port}")
+        result = viva(*command, VIVA_EMBEDDING_MODEL="/nowhere")
+
+    assert [(method, path) for method, path, _ in received] == [("GET", "/healthz")]
+    assert "Authorization" not in received[0][2]
+    assert server.token not in str(received)
+    # The question is answered here instead, as far as there is an encoder.
+    assert (result.status, result.out) == (1, "")
+    assert result.err.splitlines()[-1].startswith("VIVA_EMBEDDING_MODEL is '/nowhere'")

@@ -22,6 +22,7 @@ from tests.bot.conftest import Library, opened
 from tests.bot.fakes import FakeHealth, FakeSearcher
 
 TOKEN = "viva_" + "a" * 43
+INSTANCE = "0123456789abcdef"
 LOOPBACK = Access((TOKEN,), open_to_loopback=True)
 NEEDS_KEY = Access((TOKEN,), open_to_loopback=False)
 
@@ -33,7 +34,9 @@ async def client_of(
     services: Services, access: Access = LOOPBACK
 ) -> AsyncIterator[httpx.AsyncClient]:
     # Errors that nobody foresaw are raised again for the server's log; what is sent is tested here.
-    transport = httpx.ASGITransport(create_app(services, access), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        create_app(services, access, INSTANCE), raise_app_exceptions=False
+    )
     url = "http://127.0.0.1:8000"
     async with httpx.AsyncClient(transport=transport, base_url=url, timeout=30) as client:
         yield client

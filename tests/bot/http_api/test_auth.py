@@ -7,7 +7,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from bot.frontends.http_api.auth import Access, refused
+from bot.frontends.http_api.auth import KEY_PLACE, Access, refused
 from tests.bot.http_api.conftest import LOOPBACK, NEEDS_KEY, TOKEN, Client
 
 OWN = "127.0.0.1:8000"
@@ -26,6 +26,12 @@ TABLE: list[tuple[str, dict[str, str], int | None]] = [
     ("127.0.0.1@evil.example", {}, 403),
     ("192.0.2.1:8000", {}, 403),
     ("0.0.0.0:8000", {}, 403),
+    ("127.0.0.2:8000", {}, 403),
+    ("127.0.0.1:", {}, 403),
+    ("127.0.0.1:8000 ", {}, 403),
+    ("127.0.0.1:80x", {}, 403),
+    ("user@127.0.0.1:8000", {}, 403),
+    ("localhost.:8000", {}, 403),
     ("[::1", {}, 403),
     ("[evil]:80", {}, 403),
     ("", {}, 403),
@@ -41,6 +47,10 @@ TABLE: list[tuple[str, dict[str, str], int | None]] = [
     (OWN, {"x-forwarded-for": "203.0.113.9"}, 403),
     (OWN, {"x-forwarded-host": "viva.example"}, 403),
     (OWN, {"x-forwarded-proto": "https"}, 403),
+    (OWN, {"x-forwarded-server": "viva.example"}, 403),
+    (OWN, {"x-forwarded-anything": ""}, 403),
+    (OWN, {"true-client-ip": "203.0.113.9"}, 403),
+    (OWN, {"cf-connecting-ip": "203.0.113.9"}, 403),
     (OWN, {"x-real-ip": "203.0.113.9"}, 403),
     (OWN, {"forwarded": "for=203.0.113.9"}, 403),
     (OWN, {"via": "1.1 proxy"}, 403),
@@ -50,6 +60,8 @@ TABLE: list[tuple[str, dict[str, str], int | None]] = [
     ("viva.example", {"authorization": f"Bearer {TOKEN}", "x-forwarded-for": "1.2.3.4"}, None),
     (OWN, {"authorization": f"Bearer {TOKEN[:-1]}b"}, 401),
     (OWN, {"authorization": f"Bearer {TOKEN[:-1]}"}, 401),
+    (OWN, {"authorization": "Bearer \xa0"}, None),
+    ("evil.example", {"authorization": "Bearer \xa0"}, 403),
     (OWN, {"authorization": f"Basic {TOKEN}"}, 401),
     (OWN, {"authorization": "Bearer ä"}, 401),
 ]
@@ -77,6 +89,7 @@ async def test_the_application_answers_as_the_table_says(
     if status:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["title"] == HTTPStatus(status).phrase
+        assert response.json()["repair"] == (KEY_PLACE if status == 401 else "")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +99,8 @@ async def test_the_application_answers_as_the_table_says(
         ({"authorization": ""}, 401),
         ({"authorization": "Bearer"}, 401),
         ({"authorization": "Bearer "}, 401),
+        ({"authorization": "Bearer \xa0"}, 401),
+        ({"authorization": "\xa0 \xa0"}, 401),
         ({"authorization": "Bearer viva_wrong"}, 401),
         ({"authorization": TOKEN}, 401),
         ({"authorization": f"Bearer {TOKEN}"}, 200),
@@ -95,10 +110,12 @@ async def test_on_another_address_nobody_is_let_in_without_the_key(
     over: Client, headers: dict[str, str], status: int
 ) -> None:
     async with over(access=NEEDS_KEY) as client:
-        response = await client.get("/", headers=headers)
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        response = await client.get("/", headers=raw)
 
     assert response.status_code == status
     if status == 401:
+        assert response.json()["repair"] == KEY_PLACE
         assert response.headers["www-authenticate"] == "Bearer"
         assert response.headers["content-type"] == "application/problem+json"
 
@@ -132,7 +149,15 @@ async def test_what_only_looks_like_it_is_not_open(over: Client, path: str) -> N
 def test_without_any_key_no_token_is_valid() -> None:
     nobody = Access((), open_to_loopback=False)
 
+    for blank in ("", " ", "\xa0"):
+        assert refused({"authorization": f"Bearer {blank}"}, "http", nobody)
     assert refused({"authorization": "Bearer x"}, "http", nobody) == (
         401,
         "The key is not valid.",
     )
+
+
+def test_blanks_match_no_key_that_is_empty() -> None:
+    careless = Access(("",), open_to_loopback=False)
+
+    assert refused({"authorization": "Bearer \xa0"}, "http", careless)

@@ -16,7 +16,7 @@ from bot.frontends.http_api.limits import MAX_BODY_BYTES
 from bot.retrieval.retriever import NO_FILTERS
 from ingest.errors import IndexDamagedError, IngestError
 from tests.bot.fakes import FakeHealth
-from tests.bot.http_api.conftest import Client
+from tests.bot.http_api.conftest import INSTANCE, Client
 
 SECRET = "the password is swordfish"
 ASK = {"question": "What is drift?"}
@@ -183,6 +183,7 @@ async def test_readiness_is_503_until_ready_and_health_is_always_200(over: Clien
         assert ready.json()["ready"] is (state == "ready")
         assert [part["state"] for part in ready.json()["parts"]] == ["ready", state]
         assert (alive.status_code, alive.json()["status"]) == (200, "ok")
+        assert alive.json()["instance"] == INSTANCE
 
 
 async def test_a_fault_of_the_index_says_what_mends_it(over: Client) -> None:

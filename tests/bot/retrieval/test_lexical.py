@@ -89,48 +89,50 @@ def test_an_index_without_words_finds_nothing(texts: list[str]) -> None:
     index = LexicalIndex([str(n) for n in range(len(texts))], texts, ["" for _ in texts])
 
     assert index.words("drift", 10, None) == {}
-    assert index.coverage("drift", []) == (0.0, ("drift",))
+    assert index.coverage("drift", []) == 0.0
+    assert index.unknown("drift") == (1, ("drift",))
 
 
 def test_coverage_is_whole_when_every_term_is_used(index: LexicalIndex) -> None:
-    assert index.coverage("Does the distribution of inputs drift?", ["drift"]) == (1.0, ())
+    assert index.coverage("Does the distribution of inputs drift?", ["drift"]) == 1.0
 
 
-def test_coverage_names_the_words_that_no_section_uses_as_they_were_written(
-    index: LexicalIndex,
-) -> None:
-    covered, missing = index.coverage("Does Kafka drift?", ["drift", "stores"])
-
-    assert missing == ("Kafka",)
-    assert 0.0 < covered < 1.0
+def test_a_term_that_no_record_uses_is_not_covered(index: LexicalIndex) -> None:
+    assert 0.0 < index.coverage("Does Kafka drift?", ["drift", "stores"]) < 1.0
 
 
-def test_missing_words_stand_in_the_order_of_the_question(index: LexicalIndex) -> None:
-    _, missing = index.coverage("Kafka, Flink or Spark for drift?", ["drift"])
+def test_words_that_no_record_uses_are_named_as_they_were_written(index: LexicalIndex) -> None:
+    assert index.unknown("Does Kafka drift?") == (2, ("Kafka",))
+    assert index.unknown("drifting inputs") == (2, ())
 
-    assert missing == ("Kafka", "Flink", "Spark")
+
+def test_unknown_words_stand_in_the_order_of_the_question_each_once(index: LexicalIndex) -> None:
+    terms, unknown = index.unknown("Kafka, Flink or Spark for drift? Or kafka?")
+
+    assert (terms, unknown) == (4, ("Kafka", "Flink", "Spark"))
+
+
+def test_a_word_of_a_question_that_a_record_answers_is_known(index: LexicalIndex) -> None:
+    assert index.unknown("catalogue") == (1, ())
 
 
 def test_a_rare_word_weighs_more_than_a_common_one() -> None:
     texts = ["common alpha", "common beta", "common gamma", "common delta"]
     index = LexicalIndex(list("abcd"), texts, [""] * 4)
 
-    without_common, _ = index.coverage("common alpha", [])
-    only_common, missing = index.coverage("common alpha", ["b"])
-
-    assert without_common == 0.0
-    assert missing == ("alpha",)
-    assert only_common < 0.5
+    assert index.coverage("common alpha", []) == 0.0
+    assert 0.0 < index.coverage("common alpha", ["b"]) < 0.5
 
 
 def test_a_question_that_a_section_lists_does_not_cover_its_words(index: LexicalIndex) -> None:
     """Or a section would seem to answer what it only asks."""
-    assert index.coverage("catalogue", ["ranking"]) == (0.0, ("catalogue",))
+    assert index.coverage("catalogue", ["ranking"]) == 0.0
 
 
 @pytest.mark.parametrize("query", ["", "the and of", "?"])
 def test_a_query_without_terms_is_not_covered(index: LexicalIndex, query: str) -> None:
-    assert index.coverage(query, ["drift"]) == (0.0, ())
+    assert index.coverage(query, ["drift"]) == 0.0
+    assert index.unknown(query) == (0, ())
 
 
 def test_many_threads_at_once_find_the_same_as_one(index: LexicalIndex) -> None:

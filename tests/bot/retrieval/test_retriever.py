@@ -133,10 +133,11 @@ async def test_signals_are_rounded_and_strong_for_what_the_notes_ask_themselves(
         assert value == round(value, 2)
 
 
-async def test_words_that_no_best_section_uses_are_named(retriever: Retriever) -> None:
+async def test_words_that_no_note_uses_are_named(retriever: Retriever) -> None:
     evidence = await retriever.evidence("Does Kubernetes suit caching?")
 
-    assert "Kubernetes" in evidence.missing
+    assert evidence.unknown == ("Kubernetes", "suit")
+    assert evidence.terms == 3
     assert evidence.signals.covered < 1.0
 
 

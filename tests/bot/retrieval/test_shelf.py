@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +18,9 @@ from bot.errors import NotReadyError
 from bot.retrieval import shelf as shelves
 from bot.retrieval.retriever import Retriever
 from bot.retrieval.shelf import Shelf
-from ingest.errors import EmbedderMismatchError, IndexMissingError
+from ingest.errors import EmbedderMismatchError, IndexDamagedError, IndexMissingError
 from ingest.folder_store import FolderGeneration, FolderStore
+from ingest.pipeline import rollback
 from tests.bot.conftest import Library, make_library
 from tests.bot.fakes import until
 from tests.fakes import FakeEmbedder
@@ -164,6 +166,71 @@ async def test_a_broken_generation_leaves_the_old_one_serving_and_is_logged_once
         assert "viva ingest --rebuild" in record.getMessage()
         assert "data_level0.bin" in record.getMessage()
         assert len(copies(growing)) == 1
+
+
+class CountingStore(FolderStore):
+    """A store that keeps which generations were opened, that is copied and hashed."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.opened: list[str] = []
+
+    def open(self, generation: str) -> FolderGeneration:
+        self.opened.append(generation)
+        return super().open(generation)
+
+
+async def test_a_refused_generation_is_copied_once_and_again_after_a_while(
+    growing: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CountingStore(growing.index)
+    shelf = Shelf(store)
+    await shelf.start(FINGERPRINT, watch=False)
+    before = list(store.opened)
+    broken = another_generation(growing)
+    damage(growing, broken)
+    monkeypatch.setattr(shelves, "REFUSED_SECONDS", 60.0)
+    for _ in range(5):
+        await shelf.refresh()
+        assert isinstance(shelf.fault, IndexDamagedError)
+
+    assert store.opened == [*before, broken]
+    assert shelf.manifest
+    assert [shelf.manifest.id] == before
+
+    monkeypatch.setattr(shelves.time, "monotonic", lambda now=time.monotonic: now() + 61)
+    await shelf.refresh()
+    assert store.opened == [*before, broken, broken]
+    await shelf.close()
+
+
+async def test_going_back_from_a_refused_generation_clears_the_fault(growing: Library) -> None:
+    async with serving(growing) as shelf:
+        before = shelf.manifest
+        damage(growing, another_generation(growing))
+        await shelf.refresh()
+        assert shelf.fault
+        rollback(growing.options)
+        await shelf.refresh()
+
+        assert shelf.fault is None
+        assert shelf.manifest == before
+
+
+async def test_a_generation_of_another_format_is_refused_with_the_command(
+    growing: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "FORMAT", shelves.FORMAT + 1)
+    store = CountingStore(growing.index)
+    shelf = Shelf(store)
+    await shelf.start(FINGERPRINT, watch=False)
+
+    assert isinstance(shelf.fault, IndexDamagedError)
+    with pytest.raises(NotReadyError, match=r"has format .*viva ingest"):
+        async with shelf.volume():
+            pass
+    assert store.opened == []
+    await shelf.close()
 
 
 async def test_a_broken_generation_is_left_for_the_one_after_it(growing: Library) -> None:

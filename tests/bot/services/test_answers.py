@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.answers import Answer, CitedSentence, render
-from bot.domain.evidence import Evidence, Signals
+from bot.domain.evidence import Evidence, Filters, Signals
 from bot.domain.questions import MAX_QUESTION
 from bot.errors import ModelUnavailableError, QuestionError
+from bot.retrieval.retriever import NO_FILTERS
 from bot.services.answers import NOT_COVERED, AnswerService, Consulted, Event
 from tests.bot.fakes import (
     ANSWERED,
@@ -148,17 +149,27 @@ async def test_the_status_of_several_questions_is_that_of_all(
     assert bool(answer.uncovered) is (status != "answered")
 
 
-async def test_what_a_partial_answer_lacks_are_the_names_that_no_note_uses() -> None:
+async def test_what_a_partial_answer_lacks_are_the_words_that_no_note_uses() -> None:
     question = "Should I use Kafka for data drift?"
-    evidence = found(question, PARTIAL, missing=("Kafka", "use"))
+    evidence = found(question, PARTIAL, unknown=("use", "Kafka"))
 
-    assert (await service(evidence).ask(question)).uncovered == "The notes say nothing of Kafka."
+    uncovered = (await service(evidence).ask(question)).uncovered
+
+    assert uncovered == "The notes say nothing of use, Kafka."
 
 
-async def test_a_partial_answer_that_lacks_no_name_repeats_the_question() -> None:
-    answer = await service(found(WHAT, PARTIAL, missing=("data",))).ask(WHAT)
+async def test_a_partial_answer_that_lacks_no_word_repeats_the_question() -> None:
+    answer = await service(found(WHAT, PARTIAL)).ask(WHAT)
 
-    assert answer.uncovered.endswith(WHAT)
+    assert answer.uncovered == f"The notes touch this without fully answering it: {WHAT}"
+
+
+async def test_an_answer_to_a_question_of_which_a_third_is_unknown_is_partial() -> None:
+    answer = await service(found(WHAT, ANSWERED, terms=3, unknown=("data",))).ask(WHAT)
+
+    assert answer.status == "partial"
+    assert answer.uncovered == "The notes say nothing of data."
+    assert answer.sentences
 
 
 async def test_every_part_of_a_long_question_is_answered_or_named() -> None:
@@ -239,3 +250,33 @@ async def test_an_answer_names_the_generation_that_it_rests_on() -> None:
     evidence = found(WHAT, ANSWERED)
 
     assert (await service(evidence).ask(WHAT)).generation == evidence.generation
+
+
+class SwappingSearcher(FakeSearcher):
+    """The index is swapped after the first evidence: later evidence quotes the new generation."""
+
+    async def evidence(self, question: str, filters: Filters = NO_FILTERS) -> Evidence:
+        first = not self.asked
+        evidence = await super().evidence(question, filters)
+        generation = "old" if first else "new"
+        passages = (replace(p, quote=f"{p.quote} {generation}") for p in evidence.passages)
+        return replace(evidence, generation=generation, passages=tuple(passages))
+
+
+async def test_all_parts_of_an_answer_are_of_one_generation_when_a_swap_comes_between() -> None:
+    ranking = some_evidence(HOW, {METRICS: [("A metric stands for a decision.", 0.85)]})
+    searcher = SwappingSearcher(found(WHAT, ANSWERED), ranking)
+
+    answer = await AnswerService(searcher).ask(f"{WHAT} {HOW}")
+
+    assert answer.generation == "new"
+    assert len(answer.citations) == 3
+    assert all(citation.quote.endswith(" new") for citation in answer.citations)
+    assert searcher.asked == [WHAT, HOW, WHAT, HOW]
+
+
+async def test_a_question_of_one_part_is_looked_for_once() -> None:
+    searcher = SwappingSearcher(found(WHAT, ANSWERED))
+
+    assert (await AnswerService(searcher).ask(WHAT)).generation == "old"
+    assert searcher.asked == [WHAT]

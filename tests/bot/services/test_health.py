@@ -12,7 +12,13 @@ from bot.retrieval.vectors import BatchingEncoder
 from bot.services.health import Part, Readiness, require_ready
 from bot.wiring import Starting
 from ingest.embedding import Embedder
-from ingest.errors import IndexMissingError, WeightsError
+from ingest.errors import (
+    IndexDamagedError,
+    IndexMissingError,
+    IngestError,
+    VectorStoreError,
+    WeightsError,
+)
 from ingest.folder_store import FolderStore
 from tests.bot.conftest import Library
 from tests.bot.fakes import FakeHealth
@@ -136,5 +142,43 @@ async def test_a_store_that_breaks_unforeseen_does_not_start_for_ever(library: L
     await starting.run(watch=False)
 
     assert "starting" not in states(starting)
+    await encoder.close()
+    await shelf.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        # Questions are read from the store: without it a volume in hand answers nothing.
+        (VectorStoreError("The Chroma server does not answer.", repair="Start it."), "failed"),
+        # A new generation that cannot be opened leaves the old one answering.
+        (IndexDamagedError("A file is missing."), "ready"),
+    ],
+)
+async def test_a_store_that_went_away_fails_the_index_although_a_volume_is_open(
+    library: Library, fault: IngestError, state: str
+) -> None:
+    class Failing(FolderStore):
+        faults: tuple[IngestError, ...] = ()
+
+        def current(self) -> str | None:
+            for one in self.faults:
+                raise one
+            return super().current()
+
+    store = Failing(library.index)
+    encoder, shelf = BatchingEncoder(FakeEmbedder), Shelf(store)
+    starting = Starting(encoder, shelf)
+    await starting.run(watch=False)
+    store.faults = (fault,)
+    await shelf.refresh()
+
+    assert shelf.manifest
+    assert states(starting) == ["ready", state]
+    assert (str(fault) == starting.readiness().parts[1].detail) is (state == "failed")
+
+    store.faults = ()
+    await shelf.refresh()
+    assert states(starting) == ["ready", "ready"]
     await encoder.close()
     await shelf.close()

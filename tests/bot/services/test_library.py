@@ -9,6 +9,7 @@ import pytest
 from bot.domain.evidence import Filters, Hit, Section
 from bot.domain.questions import MAX_QUESTION
 from bot.errors import NoteNotFoundError, QuestionError
+from bot.retrieval.fusion import POOL
 from bot.retrieval.retriever import NO_FILTERS, Retriever
 from bot.services.library import LibraryService
 from bot.services.limits import MAX_RESULTS
@@ -80,6 +81,14 @@ async def test_a_query_is_cleaned_and_filters_are_handed_on() -> None:
 
     ((query, _, handed_on),) = retriever.asked
     assert (query, handed_on) == ("what is it", filters)
+
+
+@pytest.mark.parametrize("wanted", [1, 10, MAX_RESULTS])
+async def test_many_parts_of_one_section_leave_room_for_others(wanted: int) -> None:
+    parts = [a_section(f"a#x~{n}" if n > 1 else "a#x") for n in range(1, POOL - MAX_RESULTS + 2)]
+    others = [a_section(f"n{n}#y") for n in range(MAX_RESULTS)]
+
+    assert len(await service(*parts, *others).search("x", wanted)) == wanted
 
 
 @pytest.mark.parametrize("query", ["", "  ", "\u200b", "a" * (MAX_QUESTION + 1)])
