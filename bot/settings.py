@@ -76,8 +76,12 @@ class Settings(BaseSettings):
     def _is_http(cls, value: str | None) -> str | None:
         if not value:
             return None
-        address = urlsplit(value)
-        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+        try:
+            address = urlsplit(value)
+            usable = address.scheme in ("http", "https") and address.hostname and address.port != 0
+        except ValueError:  # its message would show the value, which may hold a password
+            usable = False
+        if not usable:
             raise ValueError("must read http://host:port or https://host:port")
         return value
 

@@ -143,9 +143,15 @@ def leans(text: str) -> bool:
     return bool(_LEANS_BACK.match(text) or _CONCLUDES.search(text))
 
 
+def _worked_out(passage: Passage) -> bool:
+    """Tell whether a sentence may rest on an assumption before it: a figure without a source."""
+    cited = "[@" in passage.quote
+    return bool(_FIGURE.search(passage.text)) and not cited and not _ASSUMES.search(passage.text)
+
+
 def _assumption(passage: Passage, by_number: dict[int, Passage]) -> int:
     """Return the number of the sentence whose assumption an uncited figure was worked out from."""
-    if not _FIGURE.search(passage.text) or "[@" in passage.quote or _ASSUMES.search(passage.text):
+    if not _worked_out(passage):
         return passage.number
     assuming = (
         number
@@ -160,9 +166,13 @@ def _assumption(passage: Passage, by_number: dict[int, Passage]) -> int:
 def _unsaid(section: Iterable[Passage], quoted: Container[str]) -> list[Passage]:
     """Return what was not quoted before, without what leans on a sentence that now stands apart."""
     fresh: list[Passage] = []
+    parted = False
     for passage in section:
+        if passage.quote in quoted:
+            parted = True
+            continue
         follows = bool(fresh) and fresh[-1].number == passage.number - 1
-        if passage.quote not in quoted and (follows or not leans(passage.text)):
+        if follows or not (leans(passage.text) or (parted and _worked_out(passage))):
             fresh.append(passage)
     return fresh
 
