@@ -88,7 +88,7 @@ async def open_services(
     """Open the services.
 
     With `wait` they are ready, or the reason is raised as `IngestError`. Without it they become
-    ready behind the caller, and `Services.readiness` tells.
+    ready behind the caller, and `Services.health` tells.
     """
     quiet_libraries()
     async with AsyncExitStack() as stack:

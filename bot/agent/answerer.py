@@ -93,7 +93,8 @@ def select(evidence: Evidence, length: Length) -> list[Passage]:
             break
         sentences = [p for p in evidence.passages if p.section.id == hit.section.id]
         # A section that is about the question answers it, also in other words than the question's.
-        least = near if chosen else 0.0 if hit.cosine >= _STRONG_MATCH else min(near, _LEAST_COSINE)
+        about = hit.cosine >= _STRONG_MATCH
+        least = near if chosen else 0.0 if about else _LEAST_COSINE
         if picked := _pick(sentences, quota, least, chosen):
             chosen += picked
             quota = next(quotas, 0)

@@ -75,8 +75,8 @@ def _listen(settings: Settings) -> socket.socket:
 def _share_memory_arenas() -> None:
     """Let all threads allocate from two arenas.
 
-    By default glibc gives each of them its own and returns little: with 128 clients at once the
-    server grew to 923 MB, and with two arenas to 849 MB, at the same speed.
+    By default glibc gives each of them its own and returns little, which with many clients at once
+    costs some eighty megabytes and buys no speed (`python -m benchmarks.load` prints the memory).
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library than glibc

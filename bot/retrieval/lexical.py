@@ -1,9 +1,8 @@
 """Lexical search: BM25 over stemmed words and over word fragments, in memory.
 
 Fragments of five letters find "calibrating" for "calibration", parts of compounds and names, and
-words with a typing error, which stems miss. Two ways to see the same text are better than either:
-on MLQuestions' development split nDCG@10 after fusion is 0.588 with words, 0.583 with fragments and
-0.591 with both.
+words with a typing error, which stems miss. `python -m benchmarks.retrieval` prints what each of the
+two reaches alone, and both together.
 """
 
 from __future__ import annotations

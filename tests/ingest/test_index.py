@@ -200,7 +200,9 @@ def test_a_record_that_does_not_find_itself_is_damage(nearest: str, distance: fl
 
 
 def test_a_record_may_be_found_in_its_twins_place() -> None:
-    index.probe_collection(LossyCollection("twin", 1e-7), "g", SENTENCES, ["a"])
+    twin = LossyCollection("twin", 1e-7)
+
+    assert index.probe_collection(twin, "g", SENTENCES, ["a"]) is None
 
 
 def test_more_records_than_a_batch_are_written_and_read(
