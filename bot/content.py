@@ -1,4 +1,4 @@
-"""Where the notes and prompts that ship with Viva lie: in the package, or in the checkout."""
+"""Where the notes that ship with Viva lie: in the package, or in the checkout."""
 
 from __future__ import annotations
 
@@ -9,14 +9,5 @@ _PACKAGE = Path(__file__).parent
 
 def corpus_dir() -> Path:
     """Return the folder of our own notes."""
-    return _find("corpus")
-
-
-def prompts_dir() -> Path:
-    """Return the folder of prompts."""
-    return _find("prompts")
-
-
-def _find(name: str) -> Path:
-    installed = _PACKAGE / "_content" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    installed = _PACKAGE / "_content" / "corpus"
+    return installed if installed.is_dir() else _PACKAGE.parent / "corpus"

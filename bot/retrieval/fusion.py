@@ -2,8 +2,8 @@
 
 Each list of scores is scaled to [0, 1] over its own best `POOL` records and the scaled scores are
 added with weights: ranks, which reciprocal-rank fusion adds, forget by how much a record is better.
-On 1,500 real questions over 11,000 passages (MLQuestions, development split) this lifts nDCG@10 from
-0.554 (dense) to 0.593 (hybrid), as `python -m benchmarks.retrieval` prints.
+On 1,500 real questions over 11,000 passages (MLQuestions, development split) this lifts nDCG@10
+from 0.554 (dense) to 0.593 (hybrid), as `python -m benchmarks.retrieval` prints.
 """
 
 from __future__ import annotations

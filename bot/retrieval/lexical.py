@@ -1,8 +1,8 @@
 """Lexical search: BM25 over stemmed words and over word fragments, in memory.
 
 Fragments of five letters find "calibrating" for "calibration", parts of compounds and names, and
-words with a typing error, which stems miss. `python -m benchmarks.retrieval` prints what each of the
-two reaches alone, and both together.
+words with a typing error, which stems miss. `python -m benchmarks.retrieval` prints what each of
+the two reaches alone, and both together.
 """
 
 from __future__ import annotations
