@@ -29,7 +29,7 @@ from bot.content import corpus_dir
 from bot.errors import ServerError
 from bot.running import announced
 from bot.settings import load_settings
-from ingest.notes import read_corpus
+from ingest.reading import read_corpus
 
 CLIENTS = (1, 8, 32, 128)
 SECONDS = 10.0

@@ -41,7 +41,7 @@ def build(texts: Mapping[str, str], weights: Path) -> Chroma:
 
 def note_texts(corpus: Path) -> dict[str, str]:
     """Return the notes' files by note id, whole, as a text loader reads them."""
-    from ingest.notes import read_corpus
+    from ingest.reading import read_corpus
 
     return {note.id: note.text for note in read_corpus(corpus).notes}
 

@@ -116,7 +116,7 @@ def _chunks(
         prefix = ""  # a heading path longer than half the window would crowd out the text
     budget = window - (count_tokens(prefix) if prefix else 0)
     offset = section.offset
-    sentences = tuple(_sentences(note, section))
+    sentences = tuple(note_sentences(note, section))
     for part, text in enumerate(split_text(section.body, count_tokens, budget)):
         end = offset + len(text)
         first = section.first_line if part == 0 else note.line_of(offset)
@@ -131,7 +131,7 @@ def _chunks(
         offset = end
 
 
-def _sentences(note: Note, section: Section) -> Iterator[Sentence]:
+def note_sentences(note: Note, section: Section) -> Iterator[Sentence]:
     """Yield the sentences of paragraphs and list items; tables and code are not prose."""
     lines = split_lines(section.body)
     starts = [0]

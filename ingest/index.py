@@ -119,7 +119,7 @@ def add_note(
         "phases": list(meta.phases),
         "level": meta.level,
         "summary": meta.summary,
-        "updated": meta.updated.isoformat(),
+        "updated": meta.updated.isoformat() if meta.updated else None,
         "namespace": namespace,
         "path": note.path,
         "sources": sources,
@@ -134,7 +134,7 @@ def add_note(
         ],
     }
     records[NOTES].add(
-        note.id, f"{meta.title}. {meta.summary}", note.text, {"head": json.dumps(head)}
+        note.id, f"{meta.title}. {meta.summary}", note.shown_text, {"head": json.dumps(head)}
     )
     for chunk in chunks:
         _add_chunk(records, note, chunk, namespace, sources)

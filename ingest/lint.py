@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from markdown_it import MarkdownIt
 
+from ingest.case_lint import lint_cases
 from ingest.chunking import CountTokens, embedded_text, section_id
 from ingest.embedding import Vectors
 from ingest.errors import Problem
@@ -26,7 +27,7 @@ ASKS = (2, 5)
 NEAR_DUPLICATE = 0.92
 """Cosine of two sections above which they say the same."""
 
-_FOLDERS = {"framework": "framework", "topic": "topics", "faq": "faq"}
+_FOLDERS = {"framework": "framework", "topic": "topics", "faq": "faq", "case": "cases"}
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FIGURE = re.compile(r"(?<![\w@.-])\d")
 _ASSUMED = re.compile(r"\b(suppose|assum\w+|imagine|arithmetic)\b|[×=]", re.IGNORECASE)
@@ -47,6 +48,7 @@ def lint(corpora: Sequence[Corpus], count_tokens: CountTokens, window: int) -> l
             problems += _links(note, notes)
             if not corpus.namespace:
                 problems += _editorial(note, count_tokens, window)
+    problems += lint_cases(corpora)
     return sorted(set(problems))
 
 
@@ -86,7 +88,8 @@ def _place(corpus: Corpus, note: Note) -> Iterator[Problem]:
     if not _FILE_NAME.fullmatch(relative):
         yield Problem(note.path, 1, "file and folder names are made of a-z, 0-9 and -")
     elif note.meta.id != relative:
-        yield Problem(note.path, note.key_lines["id"], f"must have the id of its place: {relative}")
+        place = relative.removeprefix("cases/") if note.meta.kind == "case" else relative
+        yield Problem(note.path, note.key_lines["id"], f"must have the id of its place: {place}")
     folder = _FOLDERS[note.meta.kind]
     if not corpus.namespace and not relative.startswith(f"{folder}/"):
         yield Problem(note.path, note.key_lines["kind"], f"a {note.meta.kind} belongs in {folder}/")
@@ -162,7 +165,8 @@ def _editorial(note: Note, count_tokens: CountTokens, window: int) -> Iterator[P
     for section in note.sections:
         for message in _section_faults(note, section, count_tokens, window):
             yield Problem(note.path, section.first_line, f"{section.heading or 'text'}: {message}")
-        yield from _uncited_figures(note, section)
+        if note.meta.kind != "case":  # an outline works its figures out from the case's facts
+            yield from _uncited_figures(note, section)
 
 
 def _section_faults(
@@ -177,12 +181,13 @@ def _section_faults(
             "as <!-- asks: … | … -->"
         )
     text = plain_text(section.body)
-    pieces = count_tokens(embedded_text(note.meta.title, section))
-    if pieces > window:
-        yield f"has {pieces} word pieces with its heading; the encoder reads {window}"
-    words = len(text.split())
-    if not WORDS[0] <= words <= WORDS[1]:
-        yield f"has {words} words; {WORDS[0]} to {WORDS[1]} are a section"
+    if note.meta.kind != "case":  # a phase of an outline is as long as it must be, and is split
+        pieces = count_tokens(embedded_text(note.meta.title, section))
+        if pieces > window:
+            yield f"has {pieces} word pieces with its heading; the encoder reads {window}"
+        words = len(text.split())
+        if not WORDS[0] <= words <= WORDS[1]:
+            yield f"has {words} words; {WORDS[0]} to {WORDS[1]} are a section"
     if text.split(" ", 1)[0] in {"It", "This"}:
         yield "begins with 'It' or 'This': a section is quoted without what stands before it"
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest import index, lint
+from ingest import case_lint, index, lint
 from ingest.cache import text_key
 from ingest.chunking import chunk_note, embedded_text, section_id
+from ingest.coverage import Coverage, coverage
 from ingest.embedding import Embedder, open_embedder
 from ingest.encoding import Encoding
 from ingest.errors import CorpusError, IndexMissingError, NothingOlderError, Problem
@@ -23,8 +24,9 @@ from ingest.generations import (
     generation_id,
 )
 from ingest.index import Records
-from ingest.notes import OWN_NAMESPACE, Corpus, read_corpus, sources_of
+from ingest.notes import OWN_NAMESPACE, Corpus, sources_of
 from ingest.progress import Progress, Silent
+from ingest.reading import read_corpus
 from ingest.server_store import ServerStore
 
 
@@ -63,6 +65,7 @@ class CheckReport:
     notes: int
     sections: int
     sources: int
+    coverage: Coverage
     problems: tuple[Problem, ...]
 
 
@@ -81,11 +84,12 @@ def check(
     problems = lint.lint(corpora, embedder.count_tokens, embedder.fingerprint.window)
     if not problems:
         with Encoding(embedder, options.cache_dir, progress) as encoding:
-            problems = _near_duplicates(corpora, encoding)
+            problems = _seen_by_meaning(corpora, encoding)
     return CheckReport(
         notes=sum(len(corpus.notes) for corpus in corpora),
         sections=sum(len(note.sections) for corpus in corpora for note in corpus.notes),
         sources=sum(len(corpus.sources) for corpus in corpora),
+        coverage=coverage(corpora),
         problems=tuple(problems),
     )
 
@@ -109,7 +113,7 @@ def ingest(
         if problems := lint.lint(corpora, embedder.count_tokens, embedder.fingerprint.window):
             raise CorpusError(problems)
         with Encoding(embedder, options.cache_dir, progress) as encoding:
-            if problems := _near_duplicates(corpora, encoding):
+            if problems := _seen_by_meaning(corpora, encoding):
                 raise CorpusError(problems)
             records = _records(corpora, embedder)
             namespaces = [corpus.namespace or OWN_NAMESPACE for corpus in corpora]
@@ -219,7 +223,8 @@ def _content_of(corpora: Sequence[Corpus], embedder: Embedder) -> str:
     return content_key(index.FORMAT, embedder.fingerprint.to_dict(), notes, sources, faults)
 
 
-def _near_duplicates(corpora: Sequence[Corpus], encoding: Encoding) -> list[Problem]:
+def _seen_by_meaning(corpora: Sequence[Corpus], encoding: Encoding) -> list[Problem]:
+    """Return the faults that only an encoder sees: what says the same, or too much."""
     texts = {
         section_id(note.id, section): embedded_text(note.meta.title, section)
         for corpus in corpora
@@ -229,4 +234,8 @@ def _near_duplicates(corpora: Sequence[Corpus], encoding: Encoding) -> list[Prob
     }
     encoding.prepare(list(texts.values()), "sections", fast=True)
     vectors = encoding.vectors(list(texts.values()))
-    return lint.near_duplicates(corpora, dict(zip(texts, vectors, strict=True)))
+    problems = lint.near_duplicates(corpora, dict(zip(texts, vectors, strict=True)))
+    compared = list(dict.fromkeys(case_lint.compared_texts(corpora)))
+    encoding.prepare(compared, "cases")
+    by_text = dict(zip(compared, encoding.vectors(compared), strict=True))
+    return sorted([*problems, *case_lint.lint_meanings(corpora, by_text)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -20,10 +21,10 @@ class StrictYamlError(ValueError):
 
 
 def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return the mapping in `text` and the line of each of its keys.
+    """Return the mapping in `text` and the line of each key and item, by its dotted path.
 
-    Lines are counted from `first_line`. Aliases and anchors are refused: a few of them expand to
-    gigabytes, and nobody needs them in a note.
+    `{"points.3.probe": 41}`: lines are counted from `first_line`, items from 0. Aliases and anchors
+    are refused: a few of them expand to gigabytes, and nobody needs them in a note.
     """
     try:
         depth = 0
@@ -50,8 +51,27 @@ def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str
         if isinstance(error, StrictYamlError):
             raise
         raise StrictYamlError(first_line, f"is not valid YAML: {error}") from None
-    lines = {str(key.value): first_line + key.start_mark.line for key, _ in node.value}
+    lines = {path: first_line + line for path, line in _lines(node, "")}
     return {str(key): value for key, value in data.items()}, lines
+
+
+def nearest_line(lines: dict[str, int], place: tuple[str | int, ...]) -> int:
+    """Return the line of a place in a file, or of the nearest thing around it that has one."""
+    for end in range(len(place), 0, -1):
+        if found := lines.get(".".join(str(part) for part in place[:end])):
+            return found
+    return 1
+
+
+def _lines(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield f"{prefix}{key.value}", key.start_mark.line
+            yield from _lines(value, f"{prefix}{key.value}.")
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield f"{prefix}{number}", item.start_mark.line
+            yield from _lines(item, f"{prefix}{number}.")
 
 
 def _refuse_repeated_keys(node: yaml.Node, first_line: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from ingest.embedding import Fingerprint, Precision, Vectors
+from ingest.notes import PHASES
 
 _NOUNS = """
 alarm batch budget cache catalogue click cohort column cost dashboard deadline feed feature
@@ -152,3 +153,54 @@ class CorpusFolder:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
+
+    def case(self, case_id: str = "rank-shops", body: str | None = None, **changes: object) -> Path:
+        """Write a case that breaks no rule for everybody's cases. `changes` replace keys."""
+        head = {
+            "id": case_id,
+            "title": f"Design {case_id.replace('-', ' ')}",
+            "kind": "search",
+            "opening": f"People look for {case_id}. How would you help them?",
+            "levels": ["L4", "L5"],
+            "facts": [fact(case_id)],
+            "points": [point(phase, case_id) for phase in PHASES],
+        } | changes
+        kept = {key: value for key, value in head.items() if value is not None}
+        written = yaml.safe_dump(kept, sort_keys=False, width=90)
+        outline = body if body is not None else outline_of(case_id)
+        return self.write(f"cases/{case_id}.md", f"---\n{written}---\n\n{outline}")
+
+
+def fact(case_id: str = "rank-shops", **changes: object) -> dict[str, object]:
+    """Return what a clarifying question may learn."""
+    asks = [f"How many {case_id}?", "What is the scale?", "How big is it?"]
+    return {"id": "scale", "asks": asks, "says": f"There are nine {case_id}."} | changes
+
+
+def point(
+    phase: str = "model", case_id: str = "rank-shops", **changes: object
+) -> dict[str, object]:
+    """Return a point of a case, its texts its own and studying `topics/drift#drift`."""
+    own = f"{phase} {case_id}"
+    return {
+        "id": f"{phase}-point",
+        "aspect": f"Which {own}?",
+        "phase": phase,
+        "level": "L4",
+        "weight": 2,
+        "says": f"Alpha {own} narrows gently towards harbours.",
+        "any_of": [f"beta {own} lantern", f"gamma {own} meadow"],
+        "probe": f"And then, {own}?",
+        "hints": [f"First {own}.", f"Second {own}.", f"Third {own}."],
+        "study": ["topics/drift#drift"],
+    } | changes
+
+
+def outline_of(case_id: str, **sections: str) -> str:
+    """Return an outline with a heading a phase; `sections` replace the text of a phase."""
+    return "\n".join(
+        section(phase, sections.get(phase, prose(f"{phase} of {case_id}", 120))).replace(
+            f"## {phase.capitalize()}", f"## {phase}"
+        )
+        for phase in PHASES
+    )

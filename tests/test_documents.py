@@ -29,7 +29,8 @@ from bot.wiring import Starting
 from ingest import pipeline
 from ingest.folder_store import FolderStore
 from ingest.lint import lint
-from ingest.notes import plain_text, read_corpus
+from ingest.notes import plain_text
+from ingest.reading import read_corpus
 from tests.fakes import FakeEmbedder
 
 ROOT = Path(__file__).parents[1]

@@ -133,7 +133,7 @@ def _encoder(settings: Settings) -> Check:
 
 
 def _notes(settings: Settings) -> Check:
-    from ingest.notes import note_files
+    from ingest.reading import note_files
 
     folders = {"viva": corpus_dir(), **settings.corpus_dirs}
     missing = [f"{name}={folder}" for name, folder in folders.items() if not folder.is_dir()]

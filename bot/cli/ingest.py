@@ -14,7 +14,10 @@ import click
 from bot.settings import load_settings
 
 if TYPE_CHECKING:
+    from ingest.coverage import Coverage
     from ingest.pipeline import CheckReport, IngestOptions, IngestReport
+
+_MOST_USED = 5
 
 
 def _namespaced(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
@@ -116,7 +119,25 @@ def _checked(report: CheckReport) -> str:
     held = f"{report.notes} notes, {report.sections} sections, {report.sources} sources"
     count = len(report.problems)
     found = f"{count} problem{'s' if count != 1 else ''}" if count else "no problems"
-    return "\n".join([*lines, f"{held}: {found}"])
+    return "\n".join([*_covered(report.coverage), "", *lines, f"{held}: {found}"])
+
+
+def _covered(coverage: Coverage) -> list[str]:
+    """Return what the notes cover, as lines: where they are thin is seen at a glance."""
+    levels = list(next(iter(coverage.points.values())))
+    lines = [f"{'phase':<10}{'topics':>8}{'points':>8}" + "".join(f"{at:>6}" for at in levels)]
+    for phase, topics in coverage.topics.items():
+        points = coverage.points[phase]
+        each = "".join(f"{count:>6}" for count in points.values())
+        lines.append(f"{phase:<10}{topics:>8}{sum(points.values()):>8}{each}")
+    kinds = ", ".join(f"{kind} {count}" for kind, count in coverage.notes.items())
+    lines += ["", f"notes by kind: {kinds or 'none'}"]
+    used = coverage.sources
+    if used:
+        once = sum(count == 1 for count in used.values())
+        most = ", ".join(f"{key} {count}" for key, count in list(used.items())[:_MOST_USED])
+        lines.append(f"sources by use: {once} of {len(used)} in one note; most used: {most}")
+    return lines
 
 
 def _roll_back(options: IngestOptions, as_json: bool) -> int:

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.chunking import Chunk, chunk_note, embedded_text, section_id, split_text
-from ingest.notes import Note, cited_keys, plain_text, read_corpus, split_lines
+from ingest.notes import Note, cited_keys, plain_text, split_lines
+from ingest.reading import read_corpus
 from tests.conftest import CorpusFactory
 
 WINDOW = 24

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from ingest import lint, pipeline
-from ingest.notes import Corpus, read_corpus
+from ingest.notes import Corpus
 from ingest.pipeline import IngestOptions
+from ingest.reading import read_corpus
 from tests.conftest import CorpusFactory
 from tests.fakes import CorpusFolder, FakeEmbedder, prose, section
 

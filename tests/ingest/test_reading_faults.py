@@ -10,8 +10,8 @@ import pytest
 
 from ingest import lint, pipeline
 from ingest.errors import CorpusError, Problem
-from ingest.notes import read_corpus
 from ingest.pipeline import IngestOptions
+from ingest.reading import read_corpus
 from tests.conftest import CorpusFactory
 from tests.fakes import CorpusFolder, FakeEmbedder, prose, section
 
@@ -331,19 +331,19 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
     "a source with a javascript address": (
         sources_file(SOURCE.replace("https://doi.org/10.1145/2523813", "javascript:alert")),
         "sources.yaml",
-        2,
+        6,
         "gama-2014: url: URL scheme should be",
     ),
     "a source with an unknown key": (
         sources_file(SOURCE + "  colour: red\n"),
         "sources.yaml",
-        2,
+        9,
         "gama-2014: colour: is not a key that Viva knows",
     ),
     "a source of an unknown kind": (
         sources_file(SOURCE.replace("kind: paper", "kind: rumour")),
         "sources.yaml",
-        2,
+        7,
         "gama-2014: kind: input should be",
     ),
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.running import announce
+from ingest.notes import PHASES
 from tests.fakes import CorpusFolder, prose, section
 from tests.installation import Installation, Server, document
 
@@ -166,6 +167,16 @@ def test_sound_notes_have_no_problems(installation: Installation) -> None:
     report = document(checked.stdout)
     assert (checked.returncode, report["problems"]) == (0, [])
     assert report["notes"] == 2
+    assert report["coverage"]["notes"] == {"topic": 2}
+
+
+def test_a_check_shows_what_the_notes_cover(installation: Installation) -> None:
+    shown = installation.run("ingest", "--check").stdout.splitlines()
+
+    assert shown[0].split() == ["phase", "topics", "points", "L4", "L5", "L6"]
+    assert [line.split()[0] for line in shown[1:9]] == list(PHASES)
+    assert "notes by kind: topic 2" in shown
+    assert any(line.startswith("sources by use: ") for line in shown)
 
 
 def test_faulty_notes_are_listed_by_file_and_line(fresh: Installation) -> None:

@@ -12,8 +12,9 @@ import pytest
 from bot.content import corpus_dir
 from ingest.chunking import chunk_note
 from ingest.embedding import BATCH, Precision, SentenceEmbedder, Vectors, open_embedder
-from ingest.notes import plain_text, read_corpus
+from ingest.notes import plain_text
 from ingest.pipeline import IngestOptions, check
+from ingest.reading import read_corpus
 from ingest.weights import Weights
 
 

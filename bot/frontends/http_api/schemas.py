@@ -104,7 +104,7 @@ class NoteSection(BaseModel):
 
 
 class NoteOut(BaseModel):
-    """A note: its head, its sections, and its verbatim Markdown."""
+    """A note: its head, its sections, and its verbatim Markdown; of a case, its outline alone."""
 
     id: str
     title: str
@@ -112,7 +112,7 @@ class NoteOut(BaseModel):
     phases: list[str]
     level: str
     summary: str
-    updated: str
+    updated: str | None
     namespace: str
     path: str
     sections: list[NoteSection]
