@@ -167,7 +167,7 @@ def test_sound_notes_have_no_problems(installation: Installation) -> None:
     report = document(checked.stdout)
     assert (checked.returncode, report["problems"]) == (0, [])
     assert report["notes"] == 2
-    assert report["coverage"]["notes"] == {"topic": 2}
+    assert report["coverage"]["notes"] == {"framework": 1, "topic": 1}
 
 
 def test_a_check_shows_what_the_notes_cover(installation: Installation) -> None:
@@ -175,7 +175,7 @@ def test_a_check_shows_what_the_notes_cover(installation: Installation) -> None:
 
     assert shown[0].split() == ["phase", "topics", "points", "L4", "L5", "L6"]
     assert [line.split()[0] for line in shown[1:9]] == list(PHASES)
-    assert "notes by kind: topic 2" in shown
+    assert "notes by kind: framework 1, topic 1" in shown
     assert any(line.startswith("sources by use: ") for line in shown)
 
 
