@@ -27,10 +27,12 @@ from bot.services.library import LibraryService
 from bot.settings import Settings
 from bot.wiring import Starting
 from ingest import pipeline
+from ingest.cases import CaseHead
 from ingest.folder_store import FolderStore
 from ingest.lint import lint
 from ingest.notes import plain_text
 from ingest.reading import read_corpus
+from ingest.strict_yaml import load_strict
 from tests.fakes import FakeEmbedder
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +100,8 @@ def test_every_path_that_the_overview_names_exists() -> None:
 def test_the_note_that_explains_notes_has_no_fault(tmp_path: Path) -> None:
     text = _text("corpus/README.md")
     note, sources = (
-        re.search(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("markdown", "yaml")
+        re.search(rf"```{start}(.*?)```", text, re.DOTALL)
+        for start in ("markdown\n", "yaml\n(?=gama-2014:)")
     )
     assert note
     assert sources
@@ -110,6 +113,18 @@ def test_the_note_that_explains_notes_has_no_fault(tmp_path: Path) -> None:
 
     assert lint([corpus], FakeEmbedder().count_tokens, 256) == []
     assert len(corpus.notes) == 1
+
+
+def test_the_case_that_is_explained_is_one() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", _text("corpus/README.md"), re.DOTALL)
+    (written,) = [block for block in blocks if block.startswith("id: ")]
+    data, _ = load_strict(written, first_line=1)
+    head = CaseHead.model_validate(data)
+    explained = set(re.findall(r"^\| (`[^|]*`) \|", _text("corpus/README.md"), re.MULTILINE))
+    keys = {key for row in explained for key in re.findall(r"`(\w+)", row)}
+
+    assert [key for key in (*data, *data["points"][0]) if key not in keys] == ["aspect", "says"]
+    assert head.points[0].study
 
 
 @asynccontextmanager
