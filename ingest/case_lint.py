@@ -33,10 +33,14 @@ OUTLINE_WORDS = (900, 1_500)
 
 SAME_POINT = 0.92
 """Cosine of two points of different cases above which one repeats the other."""
-TOLD = 0.80
+TOLD = 0.70
 """Cosine of a fact or probe to a point from which on it tells the point."""
-SAID = 0.60
-"""Cosine from which a sentence of an outline counts as having the point: near its subject."""
+SAID = 0.50
+"""Cosine from which a sentence of an outline comes near a point.
+
+Under the default encoder an outline comes near to 84 to 90 % of the points of its own case, and to
+at most 16 % of those of another.
+"""
 GENERIC_MEDIAN, GENERIC_MOST = 0.25, 0.40
 """Shares of a case's points that foreign outlines may have, in the median and at most."""
 
