@@ -19,7 +19,7 @@ class Length:
     by_section: tuple[int, ...]
 
 
-FULL = Length((4, 2, 1))
+FULL = Length((6, 2, 1))
 SHARED = Length((3, 1))
 """For each of several questions asked at once."""
 PARTIAL = Length((2, 1))

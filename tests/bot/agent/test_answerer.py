@@ -59,11 +59,11 @@ def test_the_best_section_gives_most_and_the_fourth_nothing() -> None:
 
 def test_the_nearest_sentences_are_taken_in_the_order_of_the_note() -> None:
     found = [("One a b.", 0.3), ("Two c d.", 0.9), ("Three e f.", 0.5), ("Four g h.", 0.8)]
-    found += [("Five i j.", 0.4), ("Six k l.", 0.7)]
+    found += [("Five i j.", 0.35), ("Six k l.", 0.7), ("Seven m n.", 0.6), ("Eight o p.", 0.55)]
 
     chosen = select(some_evidence("?", {FIRST: found}), FULL)
 
-    assert [passage.number for passage in chosen] == [1, 2, 3, 5]
+    assert [passage.number for passage in chosen] == [1, 2, 3, 5, 6, 7]
 
 
 def test_a_section_that_ranks_far_below_the_best_is_not_quoted() -> None:

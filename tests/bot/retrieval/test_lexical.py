@@ -164,3 +164,32 @@ def test_fragments_mark_where_a_word_begins_and_ends() -> None:
     assert fragments("drift") == ["#drif", "drift", "rift#"]
     assert fragments("AB") == ["#ab#"]
     assert fragments("") == []
+
+
+@pytest.mark.parametrize(
+    ("british", "other"),
+    [
+        ("quantisation", "quantization"),
+        ("optimiser", "optimizer"),
+        ("analysing", "analyzing"),
+        ("behaviour", "behavior"),
+        ("neighbourhoods", "neighborhoods"),
+        ("labelled", "labeled"),
+        ("modelling", "modeling"),
+        ("catalogues", "catalogs"),
+        ("centre", "center"),
+        ("artefacts", "artifacts"),
+        ("defence", "defense"),
+        ("licence", "license"),
+        ("practise", "practice"),
+        ("programmes", "programs"),
+        ("judgement", "judgment"),
+    ],
+)
+def test_british_and_american_spelling_are_one(british: str, other: str) -> None:
+    assert [stem for stem, _ in stems(british)] == [stem for stem, _ in stems(other)]
+    assert fragments(british) == fragments(other)
+
+
+def test_words_keep_how_they_were_written() -> None:
+    assert [written for _, written in stems("Labelled Artefacts")] == ["Labelled", "Artefacts"]
