@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -195,8 +196,34 @@ class LossyCollection:
 
 @pytest.mark.parametrize(("nearest", "distance"), [("b", 0.2), ("", 0.0)])
 def test_a_record_that_does_not_find_itself_is_damage(nearest: str, distance: float) -> None:
-    with pytest.raises(IndexDamagedError, match="notes: the record a does not find itself"):
+    with pytest.raises(IndexDamagedError, match="notes: 1 of 1 records do not find themselves, a "):
         index.probe_collection(LossyCollection(nearest, distance), "g", NOTES, ["a"])
+
+
+class ApproximateCollection(LossyCollection):
+    """A collection of whose records some are not reached by the graph."""
+
+    def __init__(self, unreached: int) -> None:
+        self._unreached = unreached
+        self._asked: list[str] = []
+
+    def get(self, *, ids: list[str], **_: object) -> dict[str, Any]:
+        self._asked = ids
+        return {"ids": ids, "embeddings": [[1.0]] * len(ids)}
+
+    def query(self, **_: object) -> dict[str, Any]:
+        found = [[key if int(key) >= self._unreached else "other"] for key in self._asked]
+        return {"ids": found, "distances": [[0.1]] * len(found)}
+
+
+@pytest.mark.parametrize(("unreached", "damaged"), [(0, False), (7, False), (8, True)])
+def test_an_approximate_graph_may_miss_one_record_in_a_hundred(
+    unreached: int, damaged: bool
+) -> None:
+    ids = [str(number) for number in range(700)]
+    collection = ApproximateCollection(unreached)
+    with pytest.raises(IndexDamagedError) if damaged else nullcontext():
+        index.probe_collection(collection, "g", NOTES, ids)
 
 
 def test_a_record_may_be_found_in_its_twins_place() -> None:
