@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ingest.notes import PHASES, Head, Level, Note, Phase, SourceKey, Text
 from ingest.strict_yaml import nearest_line
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1)]
-StudyLink = Annotated[
-    str, StringConstraints(pattern=r"^([a-z0-9-]+:)?[a-z0-9-]+(/[a-z0-9-]+)*#[\w-]+$")
-]
-"""A section of a note: `topics/leakage#time-travel`, or `group:topics/x#y`."""
+StudyLink = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)*#\S+$")]
+"""A section of a note, the group's own or ours: `topics/leakage#time-travel`."""
 
 CaseKind = Literal[
     "recommendation",
@@ -56,7 +54,7 @@ class Point(_Part):
     dimension: Literal["tradeoffs", "communication"] | None = None
     made_by: Literal["saying", "asking"] = "saying"
     level: Level
-    weight: Annotated[int, Field(ge=1, le=3)]
+    weight: Annotated[int, Field(strict=True, ge=1, le=3)]
     says: Text
     any_of: Texts
     near: tuple[Text, ...] = ()
@@ -64,13 +62,19 @@ class Point(_Part):
     hints: tuple[Text, Text, Text]
     study: Annotated[tuple[StudyLink, ...], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _asks_in_clarify_only(self) -> Self:
+        if self.made_by == "asking" and self.phase != "clarify":
+            raise ValueError("made_by: asking belongs in the phase clarify")
+        return self
+
 
 class Mistake(_Part):
     """What a design must not say; `accept` are other words for it."""
 
     id: Slug
     phase: Phase
-    severity: Annotated[int, Field(ge=1, le=3)]
+    severity: Annotated[int, Field(strict=True, ge=1, le=3)]
     says: Text
     accept: Texts
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.notes import LEVELS, PHASES, Corpus
@@ -11,7 +10,7 @@ from ingest.notes import LEVELS, PHASES, Corpus
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Counts over some corpora.
+    """Counts over one corpus.
 
     `notes` by kind; `topics` by phase, a topic of two phases counting in both; `points` of cases by
     phase and then level; `sources` by key, the notes that cite each, the most used first.
@@ -23,21 +22,17 @@ class Coverage:
     sources: dict[str, int]
 
 
-def coverage(corpora: Sequence[Corpus]) -> Coverage:
-    """Return what some corpora cover."""
-    notes = [note for corpus in corpora for note in corpus.notes]
+def coverage(corpus: Corpus) -> Coverage:
+    """Return what a corpus covers."""
     points = Counter(
-        (point.phase, point.level)
-        for corpus in corpora
-        for case in corpus.cases
-        for point in case.head.points
+        (point.phase, point.level) for case in corpus.cases for point in case.head.points
     )
     topics = Counter(
-        phase for note in notes if note.meta.kind == "topic" for phase in note.meta.phases
+        phase for note in corpus.notes if note.meta.kind == "topic" for phase in note.meta.phases
     )
-    used = Counter(key for note in notes for key in note.meta.sources)
+    used = Counter(key for note in corpus.notes for key in set(note.meta.sources))
     return Coverage(
-        notes=dict(sorted(Counter(note.meta.kind for note in notes).items())),
+        notes=dict(sorted(Counter(note.meta.kind for note in corpus.notes).items())),
         topics={phase: topics[phase] for phase in PHASES},
         points={phase: {level: points[phase, level] for level in LEVELS} for phase in PHASES},
         sources=dict(sorted(used.items(), key=lambda item: (-item[1], item[0]))),

@@ -22,7 +22,7 @@ from ingest.notes import OWN_NAMESPACE, Note, cited_keys
 NOTES, SECTIONS, QUESTIONS, SENTENCES = "notes", "sections", "questions", "sentences"
 COLLECTIONS = (NOTES, SECTIONS, QUESTIONS, SENTENCES)
 
-FORMAT = 1
+FORMAT = 2
 """Raised when records change their meaning: older generations are then built again."""
 
 _WRITE_BATCH = 2_000  # Chroma takes at most 5,461 records a call
@@ -124,6 +124,7 @@ def add_note(
         "updated": meta.updated.isoformat() if meta.updated else None,
         "namespace": namespace,
         "path": note.path,
+        "first_line": note.line_of(note.shown_from),
         "sources": sources,
         "sections": [
             {

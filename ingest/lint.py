@@ -42,6 +42,7 @@ def lint(corpora: Sequence[Corpus], count_tokens: CountTokens, window: int) -> l
     for corpus in corpora:
         problems += _repeated_ids(corpus)
         problems += _unused_sources(corpus)
+        problems += [] if corpus.namespace else _repeated_asks(corpus)
         for note in corpus.notes:
             problems += _place(corpus, note)
             problems += _sources(corpus, note)
@@ -83,9 +84,23 @@ def _repeated_ids(corpus: Corpus) -> Iterator[Problem]:
         seen.setdefault(note.id, note)
 
 
+def _repeated_asks(corpus: Corpus) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for note in corpus.notes:
+        for section in note.sections:
+            for ask in section.asks:
+                place = section_id(note.id, section)
+                other = seen.setdefault(ask.lower().rstrip("?! "), place)
+                if other != place:
+                    message = f"{section.heading}: '{ask}' is asked in {other} already"
+                    yield Problem(note.path, section.first_line, message)
+
+
 def _place(corpus: Corpus, note: Note) -> Iterator[Problem]:
     relative = PurePosixPath(note.path).relative_to(corpus.root.name).with_suffix("").as_posix()
-    if not _FILE_NAME.fullmatch(relative):
+    if note.meta.kind == "case" and relative.count("/") > 1:
+        yield Problem(note.path, 1, "a case lies directly in cases/")
+    elif not _FILE_NAME.fullmatch(relative):
         yield Problem(note.path, 1, "file and folder names are made of a-z, 0-9 and -")
     elif note.meta.id != relative:
         place = relative.removeprefix("cases/") if note.meta.kind == "case" else relative
@@ -100,14 +115,14 @@ def _sources(corpus: Corpus, note: Note) -> Iterator[Problem]:
     line = note.key_lines.get("sources", 1)
     for key in sorted(declared - corpus.sources.keys()):
         yield Problem(note.path, line, f"the source {key} is not in {corpus.sources_path}")
-    for marker in SOURCE_MARKER.finditer(note.text):
+    for marker in SOURCE_MARKER.finditer(note.text, note.shown_from):
         for key in cited_keys(marker.group(0)):
             if key not in declared:
                 where = note.line_of(marker.end())
                 yield Problem(
                     note.path, where, f"cites {key}, which its front matter does not list"
                 )
-    for key in sorted(declared - set(cited_keys(note.text))):
+    for key in sorted(declared - set(cited_keys(note.shown_text))):
         yield Problem(note.path, line, f"lists the source {key} and never cites it")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, HttpUrl, StringConstraints
 
+from ingest.diagrams import without_diagrams
 from ingest.errors import Problem
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ SourceKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SOURCE_MARKER = re.compile(r"\[@([a-z0-9-]+(?:[ \t]?;[ \t]?@[a-z0-9-]+)*)\]")
 """An inline citation of a source: `[@gama-2014]` or `[@gama-2014; @lu-2018]`."""
 
-# A diagram is looked at; read as words, its arrows and labels would be most of what is embedded.
-_DIAGRAM = re.compile(r"^```mermaid[ \t]*$.*?(?:^```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 _QUOTE_MARK = re.compile(r"^[ \t]{0,3}>[ \t]?", re.MULTILINE)
 _SPACE_BEFORE_STOP = re.compile(r" (?=[.,;:!?](?:\s|$))")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -155,7 +154,7 @@ class Corpus:
 
 def plain_text(markdown: str) -> str:
     """Return a passage as it is read and embedded: one line, no markers, comments or diagrams."""
-    prose = _without_comments(_DIAGRAM.sub("", markdown))
+    prose = _without_comments(without_diagrams(markdown))
     text = SOURCE_MARKER.sub("", _QUOTE_MARK.sub("", prose))
     return _SPACE_BEFORE_STOP.sub("", " ".join(text.split()))
 

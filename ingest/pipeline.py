@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ingest import case_lint, index, lint
+from ingest import case_meanings, index, lint
 from ingest.cache import text_key
 from ingest.chunking import chunk_note, embedded_text, section_id
 from ingest.coverage import Coverage, coverage
@@ -60,12 +60,12 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check found."""
+    """What a check found. `coverage` by namespace, ours first."""
 
     notes: int
     sections: int
     sources: int
-    coverage: Coverage
+    coverage: dict[str, Coverage]
     problems: tuple[Problem, ...]
 
 
@@ -89,7 +89,7 @@ def check(
         notes=sum(len(corpus.notes) for corpus in corpora),
         sections=sum(len(note.sections) for corpus in corpora for note in corpus.notes),
         sources=sum(len(corpus.sources) for corpus in corpora),
-        coverage=coverage(corpora),
+        coverage={corpus.namespace or OWN_NAMESPACE: coverage(corpus) for corpus in corpora},
         problems=tuple(problems),
     )
 
@@ -235,7 +235,9 @@ def _seen_by_meaning(corpora: Sequence[Corpus], encoding: Encoding) -> list[Prob
     encoding.prepare(list(texts.values()), "sections", fast=True)
     vectors = encoding.vectors(list(texts.values()))
     problems = lint.near_duplicates(corpora, dict(zip(texts, vectors, strict=True)))
-    compared = list(dict.fromkeys(case_lint.compared_texts(corpora)))
-    encoding.prepare(compared, "cases")
-    by_text = dict(zip(compared, encoding.vectors(compared), strict=True))
-    return sorted([*problems, *case_lint.lint_meanings(corpora, by_text)])
+    if encoding.fingerprint.name == case_meanings.MEASURED_WITH:
+        compared = case_meanings.compared_texts(corpora)
+        encoding.prepare(compared, "cases")
+        by_text = dict(zip(compared, encoding.vectors(compared), strict=True))
+        problems += case_meanings.lint_meanings(corpora, by_text)
+    return sorted(problems)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 _DEEPEST = 16
-"""Levels of nesting: a note needs two, and a thousand end in a `RecursionError`."""
+"""Levels of nesting: a case needs four, and a thousand end in a `RecursionError`."""
 
 
 class StrictYamlError(ValueError):
@@ -34,6 +34,9 @@ def load_strict(text: str, *, first_line: int) -> tuple[dict[str, Any], dict[str
             if depth > _DEEPEST:
                 line = event.start_mark.line if event.start_mark else 0
                 raise StrictYamlError(first_line + line, "is nested too deeply")
+            if getattr(event, "tag", None):
+                line = event.start_mark.line if event.start_mark else 0
+                raise StrictYamlError(first_line + line, "YAML tags (!!) are not allowed")
             # Scalars, sequences and mappings carry their anchor; an alias event is only an anchor.
             if getattr(event, "anchor", None):
                 line = event.start_mark.line if event.start_mark else 0

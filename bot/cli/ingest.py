@@ -119,7 +119,11 @@ def _checked(report: CheckReport) -> str:
     held = f"{report.notes} notes, {report.sections} sections, {report.sources} sources"
     count = len(report.problems)
     found = f"{count} problem{'s' if count != 1 else ''}" if count else "no problems"
-    return "\n".join([*_covered(report.coverage), "", *lines, f"{held}: {found}"])
+    covered = []
+    for namespace, coverage in report.coverage.items():
+        covered += [f"{namespace}:"] if len(report.coverage) > 1 else []
+        covered += [*_covered(coverage), ""]
+    return "\n".join([*covered, *lines, f"{held}: {found}"])
 
 
 def _covered(coverage: Coverage) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 Vector = Sequence[float]
 """A unit vector of the encoder's space."""
 
-Kind = Literal["framework", "topic", "faq"]
+Kind = Literal["framework", "topic", "faq", "case"]
 Level = Literal["L4", "L5", "L6"]
 Phase = Literal["clarify", "frame", "design", "data", "model", "evaluate", "serve", "operate"]
 

@@ -17,7 +17,7 @@ def test_coverage_counts_points_topics_and_uses_of_sources(corpus_folder: Corpus
     points = [point(phase) for phase in PHASES]
     folder.case(points=[*points, point("serve", id="more", level="L6")])
 
-    found = coverage([read_corpus(folder.root)])
+    found = coverage(read_corpus(folder.root))
 
     assert found.notes == {"case": 1, "faq": 1, "topic": 3}
     assert {phase: n for phase, n in found.topics.items() if n} == {"serve": 2, "operate": 2}
@@ -27,7 +27,7 @@ def test_coverage_counts_points_topics_and_uses_of_sources(corpus_folder: Corpus
 
 
 def test_an_empty_corpus_covers_nothing(corpus_folder: CorpusFactory) -> None:
-    found = coverage([read_corpus(corpus_folder(empty=True).root)])
+    found = coverage(read_corpus(corpus_folder(empty=True).root))
     assert found.notes == {}
     assert set(found.topics.values()) == {0}
     assert found.sources == {}

@@ -232,7 +232,8 @@ def test_two_sections_that_say_the_same_are_a_problem_of_the_second(
 ) -> None:
     folder = corpus_folder()
     folder.note(
-        "topics/drift-again", body=section("drift", prose("drift") + " Truly, nothing lasts.")
+        "topics/drift-again",
+        body=section("drift", prose("drift") + " Truly, nothing lasts.", ["So?", "Why?"]),
     )
 
     (problem,) = pipeline.check(options, embedder=embedder).problems
@@ -240,6 +241,13 @@ def test_two_sections_that_say_the_same_are_a_problem_of_the_second(
     text = (folder.root / "topics/drift.md").read_text().splitlines()
     assert (problem.path, text[problem.line - 1]) == ("corpus/topics/drift.md", "## Drift")
     assert problem.message.startswith("says what topics/drift-again#drift says (similarity ")
+
+
+def test_a_question_is_asked_in_one_place(corpus_folder: CorpusFactory) -> None:
+    folder = corpus_folder()
+    folder.note("faq/drift", body=section("moving", asks=["what is drift", "What moves?"]))
+    (message,) = messages(read_corpus(folder.root))
+    assert message == "Drift: 'What is drift?' is asked in faq/drift#moving already"
 
 
 def test_a_groups_sections_may_repeat_ours(

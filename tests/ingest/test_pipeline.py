@@ -269,7 +269,7 @@ def test_a_check_writes_no_index(options: IngestOptions, corpus: CorpusFolder) -
 def test_notes_that_say_the_same_are_not_published(
     options: IngestOptions, store: FolderStore, corpus: CorpusFolder
 ) -> None:
-    corpus.note("topics/drift-again", "drift")
+    corpus.note("topics/drift-again", body=section("drift", asks=["So?", "Why?"]))
     with pytest.raises(CorpusError, match="1 problem in the notes"):
         build(options)
     assert store.current() is None

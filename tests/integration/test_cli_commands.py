@@ -167,7 +167,7 @@ def test_sound_notes_have_no_problems(installation: Installation) -> None:
     report = document(checked.stdout)
     assert (checked.returncode, report["problems"]) == (0, [])
     assert report["notes"] == 2
-    assert report["coverage"]["notes"] == {"framework": 1, "topic": 1}
+    assert report["coverage"]["viva"]["notes"] == {"framework": 1, "topic": 1}
 
 
 def test_a_check_shows_what_the_notes_cover(installation: Installation) -> None:

@@ -104,7 +104,10 @@ class NoteSection(BaseModel):
 
 
 class NoteOut(BaseModel):
-    """A note: its head, its sections, and its verbatim Markdown; of a case, its outline alone."""
+    """A note: its head, its sections, and its verbatim Markdown; of a case, its outline alone.
+
+    `first_line` is the line of the file at which `text` begins.
+    """
 
     id: str
     title: str
@@ -115,6 +118,7 @@ class NoteOut(BaseModel):
     updated: str | None
     namespace: str
     path: str
+    first_line: int
     sections: list[NoteSection]
     sources: list[SourceOut]
     text: str

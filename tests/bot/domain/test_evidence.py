@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
-from bot.domain.evidence import Filters, Hit
+from bot.domain.evidence import Filters, Hit, Kind
+from ingest import notes
 from tests.bot.fakes import a_section
 
 SECTION = a_section(kind="topic", level="L5", phases=("data", "operate"), namespace="viva")
@@ -46,3 +48,7 @@ def test_a_hit_is_sent_with_the_keys_of_the_contract() -> None:
 
     assert set(data) == {"rank", "note", "title", "heading", "text", "score", "lines"}
     assert data["lines"] == [3, 9]
+
+
+def test_every_kind_of_note_can_be_asked_for() -> None:
+    assert get_args(Kind) == get_args(notes.Kind)
