@@ -32,6 +32,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _FIGURE = re.compile(r"(?<![\w@.-])\d")
 _ASSUMED = re.compile(r"\b(suppose|assum\w+|imagine|arithmetic)\b|[×=]", re.IGNORECASE)
 _TABLE_ROW = re.compile(r"^[ \t]*\|.*$", re.MULTILINE)
+_MISSPELT_ASKS = re.compile(r"<!--\s*ask(?!s:)\w*\s*:?", re.IGNORECASE)
 _FILE_NAME = re.compile(r"[a-z0-9-]+(/[a-z0-9-]+)*")
 
 
@@ -47,6 +48,7 @@ def lint(corpora: Sequence[Corpus], count_tokens: CountTokens, window: int) -> l
             problems += _place(corpus, note)
             problems += _sources(corpus, note)
             problems += _links(note, notes)
+            problems += _misspelt_asks(note)
             if not corpus.namespace:
                 problems += _editorial(note, count_tokens, window)
     problems += lint_cases(corpora)
@@ -130,6 +132,12 @@ def _unused_sources(corpus: Corpus) -> Iterator[Problem]:
     used = {key for note in corpus.notes for key in note.meta.sources}
     for key in sorted(corpus.sources.keys() - used):
         yield Problem(corpus.sources_path, corpus.source_lines[key], f"no note uses {key}")
+
+
+def _misspelt_asks(note: Note) -> Iterator[Problem]:
+    for found in _MISSPELT_ASKS.finditer(note.text, note.shown_from):
+        message = "the questions are not read: write <!-- asks: … | … -->"
+        yield Problem(note.path, note.line_of(found.start()), message)
 
 
 def _links(note: Note, notes: dict[str, Note]) -> Iterator[Problem]:

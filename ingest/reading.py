@@ -159,6 +159,10 @@ def _model_problems(
             message = "must be a date, such as 2026-11-21"
         if fault["type"] == "extra_forbidden":
             message = "is not a key that Viva knows"
+        if fault["type"] == "tuple_type":
+            message = "must be a list, such as [one, two]"
+        if fault["type"] == "string_pattern_mismatch":
+            message = "is not of the form that corpus/README.md shows (a-z, 0-9 and hyphens)"
         prefix = f"{within[0]}: " if within else ""
         line = nearest_line(lines, (*within, *fault["loc"]))
         yield Problem(shown, line, prefix + f"{where}: {message}".lstrip(": "))

@@ -507,3 +507,11 @@ def test_yaml_tags_are_a_problem_and_no_traceback(corpus_folder: CorpusFactory) 
     file.write_text(text.replace("weight: 2", "weight: !!bool x", 1), encoding="utf-8")
     (problem,) = read_corpus(folder.root).problems
     assert problem.message == "YAML tags (!!) are not allowed"
+
+
+def test_a_note_that_cannot_be_read_is_one_fault(corpus_folder: CorpusFactory) -> None:
+    folder = corpus_folder(empty=True)
+    folder.case()
+    folder.note("topics/drift", "drift", front={"level": "L9"})
+    (message,) = group_messages(folder)
+    assert message.startswith("level: ")

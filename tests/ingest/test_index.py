@@ -13,7 +13,7 @@ import pytest
 from ingest import index
 from ingest.errors import IndexDamagedError
 from ingest.folder_store import FolderStore
-from ingest.index import NOTES, QUESTIONS, SECTIONS, SENTENCES, Index, where_clause
+from ingest.index import QUESTIONS, SECTIONS, Index, where_clause
 from ingest.notes import split_lines
 from ingest.pipeline import IngestOptions, ingest
 from tests.conftest import CorpusFactory
@@ -196,8 +196,8 @@ class LossyCollection:
 
 @pytest.mark.parametrize(("nearest", "distance"), [("b", 0.2), ("", 0.0)])
 def test_a_record_that_does_not_find_itself_is_damage(nearest: str, distance: float) -> None:
-    with pytest.raises(IndexDamagedError, match="notes: 1 of 1 records do not find themselves, a "):
-        index.probe_collection(LossyCollection(nearest, distance), "g", NOTES, ["a"])
+    with pytest.raises(IndexDamagedError, match="sections: 1 of 1 records do not find"):
+        index.probe_collection(LossyCollection(nearest, distance), "g", SECTIONS, ["a"])
 
 
 class ApproximateCollection(LossyCollection):
@@ -223,13 +223,13 @@ def test_an_approximate_graph_may_miss_one_record_in_a_hundred(
     ids = [str(number) for number in range(700)]
     collection = ApproximateCollection(unreached)
     with pytest.raises(IndexDamagedError) if damaged else nullcontext():
-        index.probe_collection(collection, "g", NOTES, ids)
+        index.probe_collection(collection, "g", QUESTIONS, ids)
 
 
 def test_a_record_may_be_found_in_its_twins_place() -> None:
     twin = LossyCollection("twin", 1e-7)
 
-    assert index.probe_collection(twin, "g", SENTENCES, ["a"]) is None
+    assert index.probe_collection(twin, "g", SECTIONS, ["a"]) is None
 
 
 def test_more_records_than_a_batch_are_written_and_read(

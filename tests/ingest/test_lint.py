@@ -243,6 +243,14 @@ def test_two_sections_that_say_the_same_are_a_problem_of_the_second(
     assert problem.message.startswith("says what topics/drift-again#drift says (similarity ")
 
 
+def test_misspelt_questions_are_a_problem_for_everybody(corpus_folder: CorpusFactory) -> None:
+    folder = corpus_folder(empty=True)
+    text = section("caching", asks=[]).replace("\n", "\n<!-- ask: What is caching? -->\n", 1)
+    folder.note("topics/x", body=text)
+    (problem,) = lint.lint([read_corpus(folder.root, "ours")], FakeEmbedder().count_tokens, 256)
+    assert problem.message == "the questions are not read: write <!-- asks: … | … -->"
+
+
 def test_a_question_is_asked_in_one_place(corpus_folder: CorpusFactory) -> None:
     folder = corpus_folder()
     folder.note("faq/drift", body=section("moving", asks=["what is drift", "What moves?"]))

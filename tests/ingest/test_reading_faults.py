@@ -107,7 +107,7 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
     "an unknown level": (writes(head("L4", "L9")), NOTE, 6, "level: input should be 'L4', 'L5'"),
     "an unknown phase": (writes(head("[operate]", "[operate, rest]")), NOTE, 5, "phases.1: input"),
     "an unknown kind": (writes(head("kind: topic", "kind: essay")), NOTE, 4, "kind: input should"),
-    "an id in capitals": (writes(head("topics/x", "topics/X")), NOTE, 2, "id: string should match"),
+    "an id in capitals": (writes(head("topics/x", "topics/X")), NOTE, 2, "id: is not of the form"),
     "an id that is a number": (writes(head("topics/x", "17")), NOTE, 2, "id: input should be"),
     "an empty title": (writes(head("title: X", "title: ''")), NOTE, 3, "title: string should have"),
     "a date that is none": (
