@@ -302,7 +302,7 @@ FAULTS: dict[str, tuple[Write, str, int, str]] = {
         sources_file(SOURCE.replace("gama", "Gama")),
         "sources.yaml",
         2,
-        "Gama-2014: string should match",
+        "Gama-2014: is not of the form",
     ),
     "a source key that YAML reads as a truth value": (
         sources_file(SOURCE.replace("gama-2014", "on")),
