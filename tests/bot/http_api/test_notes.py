@@ -10,7 +10,7 @@ from tests.bot.conftest import Library
 RESULT = {"rank", "note", "title", "heading", "text", "score", "lines"}
 NOTE = {
     "id", "title", "kind", "phases", "level", "summary", "updated", "namespace", "path",
-    "sections", "sources", "text",
+    "first_line", "sections", "sources", "text",
 }  # fmt: skip
 
 
